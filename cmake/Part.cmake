@@ -1,0 +1,45 @@
+# quern_part(NAME SOURCES x.cc ... [TESTS x_test.cc ...] [DEPENDS part ...] [LIBRARIES lib ...] [NO_PCH])
+#
+# One part of src/: a static library quern_NAME, and a test program NAME_test (ctest label "unit") from TESTS.
+# Sources are listed, never globbed. DEPENDS names parts of lower rows (see tools/check_layers.py).
+function(quern_part name)
+  cmake_parse_arguments(ARG "NO_PCH" "" "SOURCES;TESTS;DEPENDS;LIBRARIES;TEST_LIBRARIES" ${ARGN})
+  add_library(quern_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(quern_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ARG_DEPENDS PREPEND quern_)
+  target_link_libraries(quern_${name} PUBLIC quern_flags fmt::fmt ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES})
+  if(NOT ARG_NO_PCH)
+    quern_use_pch(quern_${name})
+  endif()
+  if(ARG_TESTS)
+    quern_test(${name}_test SOURCES ${ARG_TESTS} LIBRARIES quern_${name} ${ARG_LIBRARIES} ${ARG_TEST_LIBRARIES})
+  endif()
+endfunction()
+
+# quern_test(NAME SOURCES ... LIBRARIES ...): a GoogleTest program whose cases ctest lists one by one (label "unit").
+function(quern_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE QUERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  quern_use_pch(${name})
+  add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT
+    "UBSAN_OPTIONS=print_stacktrace=1;ASAN_OPTIONS=detect_leaks=1;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/lsan.supp:print_suppressions=0;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp")
+endfunction()
+
+# One precompiled header (standard library, fmt, nlohmann::json) shared by all: these three are most of what a file costs.
+function(quern_use_pch target)
+  if(target STREQUAL "quern_base")
+    return()
+  endif()
+  if(NOT TARGET quern_pch)
+    file(WRITE ${CMAKE_BINARY_DIR}/pch.cc "")
+    add_library(quern_pch STATIC ${CMAKE_BINARY_DIR}/pch.cc)
+    target_link_libraries(quern_pch PRIVATE quern_flags fmt::fmt)
+    target_precompile_headers(quern_pch PRIVATE
+      <algorithm> <chrono> <functional> <map> <memory> <mutex> <optional> <set> <string> <string_view>
+      <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM quern_pch)
+endfunction()
