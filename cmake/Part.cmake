@@ -43,3 +43,22 @@ function(quern_use_pch target)
   endif()
   target_precompile_headers(${target} REUSE_FROM quern_pch)
 endfunction()
+
+# The same for the few files that include DuckDB's headers (10 s and more each without): use NO_PCH in quern_part, then this.
+function(quern_use_duckdb_pch target)
+  if(NOT TARGET quern_duckdb_pch)
+    file(WRITE ${CMAKE_BINARY_DIR}/duckdb_pch.cc "")
+    add_library(quern_duckdb_pch STATIC ${CMAKE_BINARY_DIR}/duckdb_pch.cc)
+    target_link_libraries(quern_duckdb_pch PRIVATE quern_flags fmt::fmt duckdb)
+    target_precompile_headers(quern_duckdb_pch PRIVATE
+      <algorithm> <chrono> <functional> <map> <memory> <mutex> <optional> <set> <string> <string_view>
+      <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp> <duckdb.hpp>
+      <duckdb/catalog/catalog.hpp> <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
+      <duckdb/catalog/catalog_entry/view_catalog_entry.hpp> <duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp>
+      <duckdb/common/multi_file/multi_file_reader.hpp> <duckdb/common/multi_file/multi_file_states.hpp>
+      <duckdb/execution/physical_plan_generator.hpp> <duckdb/main/client_context_state.hpp>
+      <duckdb/main/extension/extension_loader.hpp> <duckdb/optimizer/filter_combiner.hpp>
+      <duckdb/transaction/transaction_manager.hpp>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM quern_duckdb_pch)
+endfunction()

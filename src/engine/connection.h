@@ -34,7 +34,7 @@ struct QueryResult {
 };
 
 struct ExecuteOptions {
-  std::vector<Value> params;  ///< for $1, $2, ... or ?; only with a single statement
+  std::vector<Value> params{};  ///< for $1, $2, ... or ?; only with a single statement
   int64_t max_rows = -1;      ///< of the result kept in memory; -1: all
 };
 

@@ -84,11 +84,11 @@ class Session : public engine::Connection {
 };
 
 struct Options {
-  std::filesystem::path root;       ///< folder of the warehouse: <root>/<schema>/<table>/_delta_log
+  std::filesystem::path root{};     ///< folder of the warehouse: <root>/<schema>/<table>/_delta_log
   std::string catalog = "warehouse";  ///< its name in SQL (the dbt `database`)
   int threads = 0;                  ///< 0: as many as cores
-  std::string memory_limit;         ///< "800MB"; "" leaves the engine's default
-  std::filesystem::path temp_directory;  ///< where the engine spills; empty: <root>/.tmp
+  std::string memory_limit{};       ///< "800MB"; "" leaves the engine's default
+  std::filesystem::path temp_directory{};  ///< where the engine spills; empty: <root>/.tmp
   bool read_only = false;
 };
 
