@@ -1,0 +1,4 @@
+{# A folder's schema is its plain name: marts, not main_marts. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {{ target.schema if custom_schema_name is none else custom_schema_name | trim }}
+{%- endmacro %}

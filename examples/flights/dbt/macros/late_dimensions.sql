@@ -1,0 +1,11 @@
+{# Along what a flight's chance to be late is counted: name and expression over what is known before departure. #}
+{% macro late_dimensions() -%}
+  {{ return({
+    'carrier': "carrier",
+    'route': "origin || '-' || dest",
+    'dest': "dest",
+    'origin_hour': "origin || '-' || departure_hour",
+    'origin_weekday': "origin || '-' || isodow(flight_date)",
+    'carrier_hour': "carrier || '-' || departure_hour",
+  }) }}
+{%- endmacro %}

@@ -1,0 +1,13 @@
+select
+  time_hour,
+  carrier,
+  cast(flight as integer) as flight,
+  {{ local_month('time_hour') }} as flight_month,
+  make_date(year, month, day) as flight_date,
+  origin,
+  dest,
+  cast(distance as integer) as distance,
+  cast(hour as integer) as departure_hour,
+  cast(hour * 60 + minute as integer) as departure_minute_of_day,
+  cast(sched_arr_time // 100 * 60 + sched_arr_time % 100 as integer) as arrival_minute_of_day
+from {{ source('raw', 'schedules') }}

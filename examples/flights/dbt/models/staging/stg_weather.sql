@@ -1,0 +1,12 @@
+-- Decimals, so that sums and averages are the same in whatever order rows are read.
+select
+  origin,
+  time_hour,
+  {{ local_month('time_hour') }} as weather_month,
+  cast({{ local_time('time_hour') }} as date) as weather_date,
+  cast(extract(hour from {{ local_time('time_hour') }}) as integer) as weather_hour,
+  cast(temp as decimal(9, 3)) as temperature,
+  cast(wind_speed as decimal(9, 3)) as wind_speed,
+  cast(precip as decimal(9, 3)) as precipitation,
+  cast(visib as decimal(9, 3)) as visibility
+from {{ source('raw', 'weather') }}

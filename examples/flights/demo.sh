@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Plays the year back on a copy of this project and shows what came of it. usage: demo.sh QUERN [FOLDER]
+set -euo pipefail
+quern=$(readlink -f "${1:?usage: demo.sh QUERN [FOLDER]}")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+copy=${2:-$here/../../build/demo}
+
+rm -rf "$copy"
+mkdir -p "$copy"
+copy=$(cd "$copy" && pwd)
+for part in quern.yml README.md ingest dbt landing; do
+  cp -r "$here/$part" "$copy/"
+done
+rm -rf "$copy/dbt/target" "$copy/dbt/logs"
+
+started=$SECONDS
+"$quern" backfill monthly --from 2013-01-01 --to 2013-12-31 --project-dir "$copy"
+echo
+echo "The year by month:"
+"$quern" sql --project-dir "$copy" "
+  select strftime(flight_month, '%Y-%m') as month, flights, late, round(100.0 * late / arrived, 1) as late_percent, cancelled, diverted
+  from reports.monthly_summary order by flight_month"
+echo
+echo "Planes that changed hands:"
+"$quern" sql --project-dir "$copy" "
+  select tailnum, carrier, strftime(dbt_valid_from, '%Y-%m-%d') as valid_from, strftime(dbt_valid_to, '%Y-%m-%d') as valid_to
+  from snapshots.plane_operators
+  where tailnum in (select tailnum from snapshots.plane_operators where dbt_valid_to is not null)
+  order by tailnum, dbt_valid_from limit 10"
+echo
+echo "played back in $((SECONDS - started)) s"
+report=$(find "$copy" -name report.html -print -quit)
+[[ -z $report ]] || echo "report: $report"
+echo "look around: $quern sql --project-dir $copy"
