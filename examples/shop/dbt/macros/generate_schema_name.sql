@@ -1,0 +1,4 @@
+{# Call a schema what the folder's configuration calls it: marts, not main_marts. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {{ target.schema if custom_schema_name is none else custom_schema_name | trim }}
+{%- endmacro %}

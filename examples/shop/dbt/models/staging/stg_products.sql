@@ -1,0 +1,6 @@
+select
+  sku,
+  name,
+  category,
+  price
+from {{ source('raw', 'products') }}

@@ -1,0 +1,6 @@
+{# Your own test: a query that finds what must not be. #}
+{% test not_negative(model, column_name) %}
+select {{ column_name }}
+from {{ model }}
+where {{ column_name }} < 0
+{% endtest %}
