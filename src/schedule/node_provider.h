@@ -42,11 +42,13 @@ struct Node {
   std::string package;                   ///< dbt package or the project's name
   std::vector<std::string> fqn;          ///< dbt's fully qualified name, for selection by folder
   std::filesystem::path path;            ///< of the defining file, relative to the project
+  std::filesystem::path local_path;      ///< relative to the provider's own root (the dbt project), when that differs
   SourcePos pos;
   std::vector<std::string> tags;
   std::string materialized;              ///< dbt's materialization, or the load mode; may be empty
   std::string description;
-  Json config = Json::object();          ///< for `config.x:y` selection and display
+  /// For `config.x:y` selection and display. The runner reads `retries` and `retry_delay` (seconds, or "30s", "5m").
+  Json config = Json::object();
   std::vector<Read> reads;
   std::vector<TableRef> writes;
   std::vector<std::string> depends_on;   ///< ids, beyond what reads and writes say
@@ -63,7 +65,7 @@ struct RunContext {
   Interval interval;
   TimeZone zone = TimeZone::Utc();
   bool full_refresh = false;
-  bool rerun = false;
+  bool rerun = false;          ///< for display: the tables have been restored before (see EffectAppId)
   Json vars = Json::object();  ///< --vars
   std::string target;
   std::string git_commit;
@@ -73,6 +75,9 @@ struct RunContext {
 
 /// The key under which an effect of a node in an interval is recorded in a table's Delta `txn` action.
 /// appId "quern/<schedule>/<node>", version = logical date in milliseconds.
+/// A task asks for it before it works, in a rerun too: --rerun has restored the tables to before the first rerun interval,
+/// txn records included, so that what was undone answers as never done, and what a killed rerun did already is found.
+/// Only full_refresh works without asking.
 std::string EffectAppId(const RunContext& run, const std::string& node);
 int64_t EffectVersion(const RunContext& run);
 
@@ -127,6 +132,8 @@ struct FinishedTask {
   int thread = 0;
 };
 
+/// A provider serves one run at a time; load the project again for a run beside it. Within a run MakeTask is called from
+/// several threads at once, when a node may start (what it depends on is done); the other functions from one.
 class NodeProvider {
  public:
   virtual ~NodeProvider() = default;
