@@ -117,7 +117,9 @@ class Warehouse {
   virtual Result<std::optional<int64_t>> TxnVersion(const TableName& name, const std::string& app_id) = 0;
   /// All txn entries whose appId begins with `prefix`.
   virtual Result<std::map<std::string, int64_t>> Txns(const TableName& name, const std::string& prefix) = 0;
-  /// Makes the table's content and schema that of `version` again, by one new commit. Gives the new version.
+  /// Makes the table's content, schema and txn records those of `version` again, by one new commit (operation RESTORE). An
+  /// application recorded only since then gets a txn of version -1, which TxnVersion and Txns answer as never recorded: so
+  /// what was undone is done again, once. Gives the new version.
   virtual Result<int64_t> Restore(const TableName& name, int64_t version, const CommitContext& context) = 0;
   /// Latest version at or before a moment (by in-commit or commit-file timestamp). kVersionNotFound when before the first.
   virtual Result<int64_t> VersionAt(const TableName& name, Timestamp at) = 0;
