@@ -34,7 +34,7 @@ void Ignore(const Result<T>&, const char* /*reason*/) {}
 }  // namespace quern
 
 /// Evaluates to the value of a Result, or returns its error from the enclosing function.
-/// Not inside coroutines, not for references.
+/// Not inside coroutines, not for references, not in the head of a range-for (the value would not live through the loop).
 #define QUERN_TRY(expr)                                                                    \
   __extension__({                                                                          \
     auto try_r_ = (expr);                                                                  \
