@@ -1,0 +1,50 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from quern_project import ROOT, Project, copy_project  # noqa: E402
+
+FLIGHTS_YEAR = ("backfill", "monthly", "--from", "2013-01-01", "--to", "2013-12-31")
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = Path(os.environ.get("QUERN_BINARY", ROOT / "build" / "dev" / "quern")).resolve()
+    if not path.exists():
+        pytest.exit(f"{path} is not there: build it (./dev build dev quern) or set QUERN_BINARY", returncode=2)
+    return path
+
+
+@pytest.fixture
+def project(binary, tmp_path):
+    """A maker of projects: project("flights") copies examples/flights, project("meters") tests/projects/meters;
+    project(files={...}) writes one from texts."""
+
+    def make(name=None, files=None, folder="project"):
+        destination = tmp_path / folder
+        if name:
+            source = ROOT / "examples" / name
+            copy_project(source if source.is_dir() else ROOT / "tests" / "projects" / name, destination)
+        for path, text in (files or {}).items():
+            file = destination / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(text, bytes):
+                file.write_bytes(text)
+            else:
+                file.write_text(text, "utf-8")
+        return Project(destination, binary)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def flights_year(binary, tmp_path_factory):
+    """examples/flights after the year's backfill. For reading only: copy_to() for more."""
+    folder = copy_project(ROOT / "examples" / "flights", tmp_path_factory.mktemp("year") / "flights")
+    project = Project(folder, binary)
+    project.backfill = project.quern(*FLIGHTS_YEAR, timeout=600)
+    return project
