@@ -27,9 +27,9 @@ class Graph {
   const std::vector<NodeIndex>& children(NodeIndex node) const { return children_[static_cast<size_t>(node)]; }
 
   /// Every node after its parents; nodes free to choose are in id order, so the answer is always the same. O(V log V + E).
-  /// Errors: kCycle whose message lists one shortest cycle: "a -> b -> a".
+  /// Errors: kCycle whose message lists a short cycle: "a -> b -> a".
   Result<std::vector<NodeIndex>> TopologicalOrder() const;
-  /// All cycles' components, each as a list of ids in order around one cycle; empty when there are none. O(V + E).
+  /// For each set of nodes that reach each other, one cycle through its first node, in order; empty when there are none.
   std::vector<std::vector<std::string>> Cycles() const;
 
   /// Nodes reachable upwards or downwards within `depth` steps (-1: any), without the start. O(V + E).
