@@ -11,7 +11,7 @@ from pathlib import Path
 import tables
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ("warehouse", ".quern", "target", "logs", "report.html", "__pycache__")
+GENERATED = ("warehouse", "lake", ".quern", "state", "target", "logs", "report.html", "__pycache__")
 
 
 def copy_project(source, destination):
@@ -40,8 +40,9 @@ class Answer:
 class Project:
     """A project's folder. Calls of `quern` print everything when they do not end as expected."""
 
-    def __init__(self, folder, binary, environment=None):
+    def __init__(self, folder, binary, environment=None, warehouse="warehouse"):
         self.folder = Path(folder)
+        self.warehouse = self.folder / warehouse
         self.binary = str(binary)
         self.environment = environment or {}
 
@@ -74,10 +75,6 @@ class Project:
             pass
         process.wait()
 
-    @property
-    def warehouse(self):
-        return self.folder / "warehouse"
-
     def table(self, name):
         schema, table = name.split(".")
         return self.warehouse / schema / table
@@ -98,7 +95,7 @@ class Project:
     def copy_to(self, destination):
         """This project with its tables and history, under another folder."""
         shutil.copytree(self.folder, destination, symlinks=True)
-        return Project(destination, self.binary, self.environment)
+        return Project(destination, self.binary, self.environment, self.warehouse.name)
 
 
 def differences(left, right, names=None):

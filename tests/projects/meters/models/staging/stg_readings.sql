@@ -1,0 +1,2 @@
+select meter_id, "at", day, kwh, quality
+from {{ source('landed', 'readings') }}
