@@ -107,7 +107,7 @@ def test_broken_csv_row(small):
 
 def test_broken_csv_row_can_be_discarded(small):
     project = small({"landing/orders/1.csv": "id,amount,placed\n1,1.5,2026-01-01\n2,2.5,2026-01-01,x,y\n3,3.5,2026-01-01\n",
-                     "ingest/orders.yml": INGEST_YML + "    contract: {data_type: discard_row}\n"})
+                     "ingest/orders.yml": INGEST_YML + "    contract: {rows: discard_row}\n"})
     run(project)
     assert state(project) == {"raw.orders": 2, "raw.orders_quarantine": 1, "marts.twice": 2}
     described = str(project.query("select * from {raw.orders_quarantine}"))

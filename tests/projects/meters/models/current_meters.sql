@@ -5,4 +5,4 @@ select
   Bauart as kind,
   eingebaut as installed_on
 from {{ source('landed', 'meters') }}
-where _quern_valid_to is null
+where is_current
