@@ -58,6 +58,7 @@ enum class ErrorCode : int {
   kIntervalRunning = 702,  ///< another process is at the same interval
   kTaskFailed = 703,
   kRunNotFound = 704,
+  kRerunPending = 705,  ///< a rerun of the schedule was begun and has not been finished
   // 08xx ingest
   kBadRow = 801,
   kContract = 802,

@@ -11,7 +11,7 @@ namespace quern::schedule {
 
 /// States of a DAG run: queued, running, success, failed, cancelled. A run that says `running` though its process is dead
 /// reads as `interrupted`.
-/// States of a task instance: queued, running, success, warned, no_op, failed, skipped, cancelled, interrupted.
+/// States of a task instance: queued, running, up_for_retry, success, warned, no_op, failed, skipped, cancelled, interrupted.
 
 /// A process, so that another can tell whether it is still there.
 struct ProcessIdentity {
@@ -94,6 +94,8 @@ class RunStore {
    public:
     virtual ~Claim() = default;
     virtual int64_t run_key() const = 0;
+    /// The run has succeeded before and every node is done: nothing was changed, and there is nothing to finish.
+    virtual bool nothing_to_do() const = 0;
     /// Nodes that an earlier attempt of this run finished (success, warned, no_op), with the values they handed on.
     virtual const std::map<std::string, Json>& done() const = 0;
     /// Number of the next try of a node: one more than any before.
@@ -106,28 +108,30 @@ class RunStore {
 
   struct Begin {
     const RunContext* run = nullptr;
-    std::vector<const Node*> nodes;    ///< selected and runnable
-    std::vector<std::string> select;   ///< as asked, for the history and for `retry`
-    std::vector<std::string> exclude;
-    bool discard_done = false;         ///< --rerun, --full-refresh: what is done counts as not done
+    std::vector<const Node*> nodes{};  ///< selected and runnable
+    std::vector<std::string> select{}; ///< as asked, for the history and for `retry`
+    std::vector<std::string> exclude{};
+    bool discard_done = false;         ///< what is done counts as not done
     bool exclusive = true;             ///< one interval of the DAG at a time; false: only the same interval excludes
   };
-  /// Takes the interval. A dead process's claim is taken over at once: its running tasks become interrupted.
-  /// Errors: kIntervalRunning naming the holder (fields: dag_run, host, pid).
+  /// Takes the interval. A dead process's claim is taken over at once: its running tasks become interrupted. A process on
+  /// another host counts as dead when its heartbeat is a minute old.
+  /// Errors: kIntervalRunning naming the holder (fields: dag_run, host, pid); kRerunPending when a rerun of the DAG was
+  /// begun and not finished, and this is not part of it (RunContext::rerun).
   virtual Result<std::unique_ptr<Claim>> Take(const Begin& begin) = 0;
 
-  /// Marks every run of the DAG from a logical date on as to be run again (--rerun): runs become queued, their tasks too.
-  /// One transaction; kIntervalRunning when one of them is under way. Gives the logical dates, in order.
-  virtual Result<std::vector<Timestamp>> MarkForRerun(const std::string& dag, Timestamp from, Timestamp to) = 0;
-  /// A rerun that was begun and not yet prepared or not finished replaying, if any.
+  /// A --rerun that was begun and is not finished: intervals from `from` to `until` are to be run again, in order.
   struct Rerun {
-    std::string dag;
     Timestamp from;
-    bool prepared = false;
+    Timestamp until;        ///< the last interval to rerun or replay: at least what was asked for, at least the last that had succeeded
+    bool prepared = false;  ///< the tables have been restored
   };
+  /// Begins a rerun: every run of the DAG from `from` on becomes queued, its tasks too, in one transaction. Joins with a
+  /// rerun that is pending. Errors: kIntervalRunning when one of the DAG's runs is under way.
+  virtual Result<Rerun> BeginRerun(const std::string& dag, Timestamp from, Timestamp to) = 0;
   virtual Result<std::optional<Rerun>> PendingRerun(const std::string& dag) = 0;
   virtual Result<void> SetRerunPrepared(const std::string& dag) = 0;
-  virtual Result<void> ClearRerun(const std::string& dag) = 0;
+  virtual Result<void> EndRerun(const std::string& dag) = 0;
 
   struct Filter {
     std::string dag;               ///< empty: all

@@ -12,7 +12,7 @@
 
 namespace quern::schedule {
 
-/// Told what happens in a run: one call at a time, in order, from a thread of the runner. Must not block long.
+/// Told what happens in a run: one call at a time, in order, on the thread that called Run. Must not block long.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
@@ -45,11 +45,11 @@ class TaskSlots {
 struct RunnerOptions {
   int threads = 0;  ///< 0: as many as cores
   bool fail_fast = false;
-  RetryPolicy retry;
-  Cancellation cancellation;
+  RetryPolicy retry{};
+  Cancellation cancellation{};
   RunObserver* observer = nullptr;
   RunStore* store = nullptr;            ///< null: nothing is recorded, nothing resumed
-  std::filesystem::path log_root;       ///< .quern/logs; empty: no logs are kept
+  std::filesystem::path log_root{};     ///< .quern/logs; empty: no logs are kept
   TaskSlots* slots = nullptr;
   bool requeue_when_cancelled = false;  ///< a cancelled run stays `queued`, so that the scheduler goes on with it
 };
@@ -58,8 +58,9 @@ struct RunnerOptions {
 struct Workload {
   const NodeGraph* graph = nullptr;
   std::vector<bool> selected;           ///< one for each node; nodes with runs = false are passed through
-  std::vector<std::string> select;      ///< as asked: recorded
-  std::vector<std::string> exclude;
+  std::vector<std::string> select{};    ///< as asked: recorded
+  std::vector<std::string> exclude{};
+  bool redo = false;                    ///< what an earlier attempt finished is done again (--full-refresh)
   bool exclusive = true;                ///< see RunStore::Begin
 };
 
@@ -77,7 +78,8 @@ struct RunReport {
 
 /// Runs the selected nodes for one interval, each after those that it depends on (through nodes that are not selected too).
 /// A failed node's descendants are skipped, everything else goes on. Of the nodes that may start, that with the longest
-/// way to the end starts first (by the time each took last, when the store knows), then the first in id order.
+/// way to the end starts first (by the time each took last, coarsely, when the store knows), then the first in id order.
+/// Changes are recorded, and the observer is called, on the caller's thread, while the workers go on.
 /// With a store: takes the interval (kIntervalRunning), leaves out what an earlier attempt finished, records each change as it happens.
 /// Errors are what keeps the run from starting, or the store from recording; a failing task is no error but the report's.
 /// When the store fails in the middle the run is stopped and its error returned: what is not recorded is run again.

@@ -18,7 +18,7 @@ std::filesystem::path TaskLogPath(const std::filesystem::path& root, const std::
                                   const std::string& node, int try_number);
 
 /// Appends lines to a file, each with its time (UTC), at once, so that it can be read while the task runs. Text with line
-/// breaks becomes several lines. Masks secrets. Errors while writing are remembered, not thrown at the task.
+/// breaks becomes several lines. Masks secrets. A line that cannot be written (full disk) is lost; the task goes on.
 class FileTaskLog : public TaskLog {
  public:
   static Result<std::unique_ptr<FileTaskLog>> Open(const std::filesystem::path& path, const Clock& clock);

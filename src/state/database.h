@@ -66,7 +66,7 @@ class Database {
   virtual ~Database() = default;
 
   /// Brings the tables of `part` to the last of `migrations`, in one transaction; several processes may try at once.
-  /// Each part owns its tables, whose names begin with the part's. kStateSchema when the database is newer.
+  /// Each part owns its tables; no other part's statements name them. kStateSchema when the database is newer.
   virtual Result<void> Migrate(const std::string& part, const std::vector<Migration>& migrations) = 0;
 
   /// Runs `work` in a transaction that is exclusive among writers; commits when it answers ok, else rolls back.
