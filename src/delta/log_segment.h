@@ -14,6 +14,7 @@ struct LogSegment {
     int64_t version = 0;
     std::string key;
     Timestamp modified;
+    int64_t size = 0;
   };
   struct Checkpoint {
     int64_t version = 0;
@@ -25,15 +26,17 @@ struct LogSegment {
   int64_t version = -1;
   std::optional<Checkpoint> checkpoint;
   std::vector<Commit> commits;  ///< without a gap, from checkpoint + 1 (or 0) to version
+  Timestamp modified{};         ///< of the version's commit file, or of its checkpoint when that is cleaned up
+  int64_t size = -1;            ///< of the version's commit file, -1 when it is cleaned up
 };
 
 /// One LIST of the log from the checkpoint that `_last_checkpoint` names (a wrong or broken hint is passed over), a second
 /// one from the start when that is not enough. Other files in the folder are ignored.
 /// Errors: kTableNotFound; kVersionNotFound (it says which versions there are); kCorruptLog for a missing commit.
 Result<LogSegment> ListLog(const Table& table, std::optional<int64_t> version);
-/// The commits after `version`, none when it is the newest. Errors: kCorruptLog for a gap.
-Result<std::vector<LogSegment::Commit>> ListCommitsAfter(const Table& table, int64_t version);
-/// Every commit that is still there, ascending (a run that may begin after 0, without gaps at its end).
+/// The commit of `version`, if it is still there, and those after it, as listed.
+Result<std::vector<LogSegment::Commit>> ListCommitsFrom(const Table& table, int64_t version);
+/// Every commit that is still there, ascending. Error: kTableNotFound.
 Result<std::vector<LogSegment::Commit>> ListCommits(const Table& table);
 
 }  // namespace quern::delta

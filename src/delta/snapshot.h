@@ -41,7 +41,8 @@ class Snapshot {
   /// The newest version, or the given one. Cost: one LIST, the checkpoint, and each commit after it once.
   /// Errors: kTableNotFound, kVersionNotFound, kCorruptLog (file:line), kUnsupportedFeature, and the store's.
   static Result<std::shared_ptr<const Snapshot>> Load(const Table& table, std::optional<int64_t> version = {});
-  /// The newest version, reading only commits after `previous`; `previous` itself when there is none.
+  /// The newest version, reading only commits after `previous`; `previous` itself when there is none. A table that was
+  /// deleted and made anew meanwhile is loaded from its beginning.
   static Result<std::shared_ptr<const Snapshot>> Update(const std::shared_ptr<const Snapshot>& previous);
 
   const Table& table() const { return table_; }
@@ -74,18 +75,25 @@ class Snapshot {
 
  private:
   friend class Replay;
+  friend class Transaction;
   Snapshot() = default;
+  Snapshot(const Snapshot&) = default;
+  /// `text` is the version's commit, read when it is not given.
+  static Result<std::shared_ptr<const Snapshot>> WithInCommitTime(std::shared_ptr<const Snapshot> snapshot,
+                                                                  std::optional<std::string_view> text = {});
 
   Table table_;
   int64_t version_ = -1;
   int64_t checkpoint_version_ = -1;
   Timestamp timestamp_{};
+  Timestamp commit_modified_{};
+  int64_t commit_size_ = -1;
   Protocol protocol_;
   Metadata metadata_;
   std::shared_ptr<const StructType> schema_;
   std::vector<DataFilePtr> files_;
   std::unordered_map<std::string_view, size_t> by_path_;  // views into files_
-  std::map<std::string, std::shared_ptr<const Remove>, std::less<>> tombstones_;  // by path + vector
+  std::unordered_map<std::string, std::shared_ptr<const Remove>> tombstones_;  // by path + vector
   std::map<std::string, SetTransaction, std::less<>> txns_;
   std::map<std::string, DomainMetadata, std::less<>> domains_;
   int64_t total_bytes_ = 0;

@@ -13,7 +13,8 @@ namespace quern::delta {
 
 using ColumnPath = std::vector<std::string>;
 
-/// A file's statistics, as views into the JSON text that it was parsed from (which must outlive it).
+/// A file's statistics, as views into the JSON text that it was parsed from (which must outlive it). Columns whose name is
+/// escaped in JSON are not found.
 class FileStats {
  public:
   struct Column {
@@ -32,9 +33,15 @@ class FileStats {
   const Column* Find(const ColumnPath& physical_path) const;
 
  private:
+  friend class StatsParser;
+  struct Node {
+    std::string_view name;  // between the quotes, as in the text
+    int parent = -1;
+    Column column;
+  };
   std::optional<int64_t> num_records_;
   bool tight_bounds_ = true;
-  std::map<std::string, Column, std::less<>> columns_;  // path joined by '\x1f'
+  std::vector<Node> nodes_;
 };
 
 /// Makes the JSON of add.stats. Columns by physical path; call order does not matter.

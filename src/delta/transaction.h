@@ -18,8 +18,8 @@ namespace quern::delta {
 /// What goes into commitInfo. Parameters and metrics are texts, as Spark writes them (nested values as JSON text).
 struct Operation {
   std::string name = "WRITE";  ///< "WRITE", "DELETE", "UPDATE", "MERGE", "CREATE TABLE", "CREATE OR REPLACE TABLE AS SELECT", ...
-  StringMap parameters;        ///< {"mode": "Append", "partitionBy": "[]"}; values are written as JSON strings
-  StringMap metrics;           ///< {"numFiles": "1", "numOutputRows": "10", "numOutputBytes": "512"}
+  StringMap parameters = {};   ///< {"mode": "Append", "partitionBy": "[]"}; values are written as JSON strings
+  StringMap metrics = {};      ///< {"numFiles": "1", "numOutputRows": "10", "numOutputBytes": "512"}
   Json extra = Json::object();  ///< further keys of commitInfo: quernDagRun, quernNode, gitCommit, ...
 };
 
@@ -60,9 +60,9 @@ using CommitResult = std::variant<Committed, Conflicted>;
 ///     tx.Remove(*file); tx.Add(add);
 ///     CommitResult r = QUERN_TRY(tx.Commit(operation));
 ///
-/// Others' commits in between are stepped over when they change nothing that was read or is removed (protocol's and
-/// delta-spark's rules at the level of isolation WriteSerializable: blind appends of others never conflict, unless the
-/// table's delta.isolationLevel is Serializable). A lost or ambiguous answer of the store is settled by reading the commit
+/// Others' commits in between are stepped over when they change nothing that was read or is removed, by delta-spark's rules:
+/// Serializable by default; where delta.isolationLevel is WriteSerializable, blind appends of others never conflict; a
+/// transaction that changes no data (compaction) is not disturbed by appends. A lost or ambiguous answer of the store is settled by reading the commit
 /// back (txnId). Not thread-safe.
 class Transaction {
  public:
@@ -108,7 +108,9 @@ class Transaction {
  private:
   Transaction() = default;
   Result<void> Check() const;
-  Result<std::string> Print(const Operation& operation, int64_t version, int64_t now_ms) const;
+  std::string isolation_name() const;
+  Result<std::string> Print(const Operation& operation, int64_t now_ms, const SnapshotPtr& current) const;
+  Result<SnapshotPtr> Advance(const SnapshotPtr& current, int64_t version, std::string_view text) const;
   std::optional<Conflicted> FindConflict(const std::vector<Action>& other, int64_t version) const;
   void AfterCommit(const SnapshotPtr& snapshot) const;
 
