@@ -3,7 +3,7 @@
 // with Ignore(). The declaration before the include is what marks tl::expected as [[nodiscard]].
 namespace tl {
 template <class T, class E>
-class [[nodiscard]] expected;
+class [[nodiscard]] expected;  // NOLINT(readability-identifier-naming)
 }
 #include <tl/expected.hpp>
 #include <utility>
