@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Benchmarks, each beside its peer in the same run. One line of JSON a measure:
+
+    {"name", "who", "seconds", "peak_mb", "repeats", ...}
+
+usage: ./dev bench [NAME...]     names: year startup ingest commits shop (all by default)
+
+Times are wall time of whole processes, the least of the repeats; peak_mb is the largest resident set of the process. Every
+measure asserts that its result is right.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+QUERN = os.environ.get("QUERN_BINARY", str(ROOT / "build/dev/quern"))
+PYTHON = sys.executable
+DBT = str(pathlib.Path(PYTHON).parent / "dbt")
+MADE_BY_RUNS = shutil.ignore_patterns(".quern", "warehouse", "target")
+
+
+def timed(argv, cwd=None):
+    """(seconds, peak resident MB, output) of a process that must end with 0."""
+    with tempfile.TemporaryFile() as out:
+        start = time.perf_counter()
+        child = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdout=out, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        text = out.read().decode(errors="replace")
+    if child.returncode != 0:
+        sys.exit(f"{' '.join(map(str, argv))} ended with {child.returncode}:\n{text[-3000:]}")
+    return seconds, usage.ru_maxrss / 1000, text
+
+
+def measure(name, who, repeats, run, **more):
+    results = [run() for _ in range(repeats)]
+    figures = {"seconds": round(min(r[0] for r in results), 4), "peak_mb": round(max(r[1] for r in results), 1)}
+    print(json.dumps({"name": name, "who": who, **figures, "repeats": repeats, **more}), flush=True)
+
+
+def query(project, sql):
+    """Rows of a query on a project's warehouse, as dictionaries."""
+    out = subprocess.run([QUERN, "sql", "--project-dir", str(project), "--output", "json", sql], check=True, capture_output=True)
+    return json.loads(out.stdout)
+
+
+def empty_project(path):
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    (path / "quern.yml").write_text("name: bench\n")
+    return path
+
+
+def bench_year(work):
+    """Twelve months of flights through the whole graph."""
+
+    def run():
+        project = work / "flights"
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(ROOT / "examples/flights", project, ignore=MADE_BY_RUNS)
+        took = timed([QUERN, "backfill", "monthly", "--from", "2013-01-01", "--to", "2013-12-31", "--project-dir", project])
+        assert query(project, "select count(*) as n from raw.outcomes")[0]["n"] == 336776
+        return took
+
+    measure("year_of_flights", "quern", 2, run)
+
+
+def bench_startup(work):
+    project = work / "flights"
+    shutil.copytree(ROOT / "examples/flights", project, ignore=MADE_BY_RUNS)
+    measure("startup_version", "quern", 20, lambda: timed([QUERN, "--version"]))
+    measure("startup_version", "dbt-core", 3, lambda: timed([DBT, "--version"]))
+    measure("startup_ls", "quern", 20, lambda: timed([QUERN, "ls", "--project-dir", project]))
+    measure("startup_ls", "dbt-core", 3, lambda: timed([DBT, "ls", "--project-dir", project / "dbt", "--profiles-dir", project / "dbt"]))
+
+
+COLUMNS = {"id": "bigint", "customer": "bigint", "name": "varchar", "amount": "double", "at": "timestamp", "day": "date", "flag": "boolean"}
+
+
+def make_csv(path, megabytes):
+    import duckdb
+
+    rows = megabytes * 1_000_000 // 68
+    duckdb.sql(
+        f"""COPY (SELECT range AS id, range % 5000 AS customer, 'name ' || (range * 7919 % 100003) AS name,
+            round((range * 31 % 100000) / 7.0, 2) AS amount, TIMESTAMP '2020-01-01' + to_seconds(range % 100000000) AS at,
+            DATE '2020-01-01' + (range % 1000)::int AS day, range % 3 = 0 AS flag FROM range({rows})) TO '{path}' (HEADER)"""
+    )
+    return rows
+
+
+DLT = """
+import csv, dlt, itertools
+def rows():
+    with open({path!r}) as f:
+        yield from itertools.islice(csv.DictReader(f), {rows})
+pipeline = dlt.pipeline("bench", pipelines_dir={state!r}, destination=dlt.destinations.filesystem({out!r}), dataset_name="raw")
+pipeline.run(rows(), table_name="big", table_format="delta", write_disposition="append")
+"""
+
+
+def bench_ingest(work):
+    """A 1 GB CSV into a table: types inferred over the whole input, and declared."""
+    path = work / "big.csv"
+    rows = make_csv(path, 1000)
+    facts = {"csv_mb": round(path.stat().st_size / 1e6), "rows": rows}
+    for declared in (False, True):
+        name = "ingest_csv_declared_types" if declared else "ingest_csv_inferred_types"
+        columns = "    columns:\n" + "".join(f"      - {{name: {n}, type: {t}}}\n" for n, t in COLUMNS.items())
+
+        def ours():
+            project = empty_project(work / "project")
+            (project / "ingest").mkdir()
+            os.link(path, project / "big.csv")
+            (project / "ingest/big.yml").write_text("tables:\n  - name: big\n    path: big.csv\n    mode: append\n" + (columns if declared else ""))
+            took = timed([QUERN, "run", "-s", "ingest.big", "--project-dir", project])
+            assert query(project, "select count(*) as n from raw.big")[0]["n"] == rows
+            return took
+
+        types = "{" + ", ".join(f"'{n}': '{t}'" for n, t in COLUMNS.items()) + "}"
+        how = f"columns={types}" if declared else "sample_size=-1"
+        copy = (
+            f"import duckdb; c = duckdb.connect(); c.execute(\"COPY (FROM read_csv('{path}', {how})) TO '{work}/big.parquet'\"); "
+            f"assert c.execute(\"SELECT count(*) FROM '{work}/big.parquet'\").fetchone()[0] == {rows}"
+        )
+        for _ in range(2):  # in turns, so that what else the machine does falls on both
+            measure(name, "quern", 1, ours, **facts)
+            measure(name, "duckdb copy to parquet", 1, lambda: timed([PYTHON, "-c", copy]), **facts)
+    part = rows // 50
+    script = DLT.format(path=str(path), rows=part, state=str(work / "dlt"), out=(work / "dlt_out").as_uri())
+    measure("ingest_csv_inferred_types", "dlt", 1, lambda: timed([PYTHON, "-c", script]), rows=part, note="a fiftieth of the rows")
+
+
+def bench_commits(work):
+    """1,000 one-row appends in one process."""
+    n = 1000
+    script = work / "commits.sql"
+    inserts = "".join(f"insert into s.t values ({i}, 'row {i}');\n" for i in range(n))
+    script.write_text("create schema if not exists s;\ncreate table s.t (id bigint, name varchar);\n" + inserts)
+
+    def ours():
+        project = empty_project(work / "project")
+        took = timed([QUERN, "sql", "--project-dir", project, "--output", "csv", "-f", script])
+        assert query(project, "select count(*) as n from s.t")[0]["n"] == n
+        return took
+
+    theirs = f"""
+import pyarrow as pa, shutil
+from deltalake import DeltaTable, write_deltalake
+path = {str(work / 'delta_rs')!r}
+shutil.rmtree(path, ignore_errors=True)
+for i in range({n}):
+    write_deltalake(path, pa.table({{'id': [i], 'name': [f'row {{i}}']}}), mode='append')
+assert DeltaTable(path).to_pyarrow_table().num_rows == {n}
+"""
+    for _ in range(2):
+        measure("thousand_small_commits", "quern", 1, ours, commits=n)
+        measure("thousand_small_commits", "delta-rs", 1, lambda: timed([PYTHON, "-c", theirs]), commits=n)
+
+
+def bench_shop(work):
+    """dbt build of the shop, both into a DuckDB file with the same loaded tables."""
+    import duckdb
+    import yaml
+    from deltalake import DeltaTable
+
+    project = work / "shop"
+    timed([QUERN, "init", "shop", project])
+    measure("shop_first_run", "quern", 1, lambda: timed([QUERN, "run", "--project-dir", project]))
+    dbt = project / "dbt" if (project / "dbt/dbt_project.yml").exists() else project
+    file = work / "shop.duckdb"
+    db = duckdb.connect(str(file))
+    db.execute("create schema if not exists raw")
+    for log in (project / "warehouse/raw").glob("*/_delta_log"):
+        table = DeltaTable(str(log.parent)).to_pyarrow_table()  # noqa: F841 (DuckDB reads it by name)
+        db.execute(f"create table raw.{log.parent.name} as select * from table")
+    db.close()
+    profiles = work / "profiles"
+    profiles.mkdir()
+    output = {"type": "duckdb", "path": str(file), "threads": 2}
+    name = yaml.safe_load((dbt / "dbt_project.yml").read_text())["profile"]
+    (profiles / "profiles.yml").write_text(yaml.safe_dump({name: {"target": "dev", "outputs": {"dev": output}}}))
+    common = ["build", "--project-dir", dbt, "--profiles-dir", profiles, "--target-path", work / "target"]
+    measure("shop_dbt_build", "quern", 5, lambda: timed([QUERN, "dbt", *common]))
+    measure("shop_dbt_build", "dbt-core with dbt-duckdb", 3, lambda: timed([DBT, *common]))
+
+
+ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop}
+
+
+def main():
+    names = sys.argv[1:] or list(ALL)
+    for name in names:
+        if name not in ALL:
+            sys.exit(f"there is no benchmark '{name}'; there are {', '.join(ALL)}")
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix="quern-bench-") as work:
+            ALL[name](pathlib.Path(work))
+
+
+if __name__ == "__main__":
+    main()
