@@ -26,6 +26,10 @@ class StringRep;
 class UndefinedRep;
 class Value;
 struct OutputMap;
+template <class T>
+class Ref;
+Value UnsetValue();
+Value StringValue(Ref<StringRep> rep);
 using NativeFunction = std::function<Result<Value>(CallArgs&)>;
 
 enum class Kind : uint8_t { kUndefined, kNone, kBool, kInt, kFloat, kString, kList, kTuple, kDict, kObject };
@@ -201,7 +205,8 @@ class Value {
   Error UndefinedError() const;
 
  private:
-  friend class ValueAccess;
+  friend Value UnsetValue();
+  friend Value StringValue(Ref<StringRep> rep);
   bool has_ref() const {
     return kind_ == Kind::kUndefined || kind_ >= Kind::kString;
   }
@@ -219,12 +224,21 @@ class Value {
   } data_ = {.i = 0};
 };
 
+/// An undefined value without any information: how the interpreter marks a variable that is not set.
+inline Value UnsetValue() {
+  Value value;
+  value.kind_ = Kind::kUndefined;
+  return value;
+}
+/// A text value of a text that is there already (with its OutputMap).
+Value StringValue(Ref<StringRep> rep);
+
 class StringRep : public RefCounted {
  public:
   explicit StringRep(std::string t);
   ~StringRep() override;
   const std::string text;
-  std::unique_ptr<const OutputMap> map;  ///< where its parts were written, for text that templates made; or null
+  std::unique_ptr<OutputMap> map;          ///< where its parts were written, for text that templates made; or null
 };
 
 class UndefinedRep : public RefCounted {
@@ -253,8 +267,12 @@ class Dict : public RefCounted {
   bool empty() const { return entries_.empty(); }
   const std::vector<Entry>& entries() const { return entries_; }
   const Value* Find(std::string_view key) const;
+  const Value* Find(const std::string& key) const { return Find(std::string_view(key)); }
+  const Value* Find(const char* key) const { return Find(std::string_view(key)); }
   const Value* Find(const Value& key) const;  ///< null as well for keys that cannot be hashed
   void Set(std::string_view key, Value value);
+  void Set(const std::string& key, Value value) { Set(std::string_view(key), std::move(value)); }
+  void Set(const char* key, Value value) { Set(std::string_view(key), std::move(value)); }
   /// False, and nothing done, when the key cannot be hashed.
   bool Set(const Value& key, Value value);
   std::optional<Value> Erase(const Value& key);
@@ -272,7 +290,7 @@ class Dict : public RefCounted {
 
 /// Python's hash for equality of keys; nothing for lists, dicts and other unhashable values.
 std::optional<size_t> HashOf(const Value& value);
-size_t HashOf(std::string_view text);
+size_t HashText(std::string_view text);
 
 enum class BinaryOp : uint8_t { kAdd, kSubtract, kMultiply, kDivide, kFloorDivide, kModulo, kPower };
 

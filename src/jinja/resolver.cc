@@ -1,0 +1,292 @@
+#include <map>
+
+#include "jinja/parser.h"
+#include "jinja/thrown.h"
+
+namespace quern::jinja {
+namespace {
+
+/// Gives each name that is stored a slot in the frame of its function (template, macro, caller, recursive loop), and each
+/// use of a name the slots it may be in, inner scopes first. A slot that is empty at run time falls through to the next,
+/// and at last to the template's scope: what Jinja2's symbol analysis comes to.
+class Resolver {
+ public:
+  explicit Resolver(ParsedTemplate& parsed) : parsed_(parsed) {}
+
+  void Run() {
+    Scope scope{.function = &parsed_.function};
+    Collect(parsed_.body, scope);
+    Resolve(parsed_.body, scope);
+    for (const auto& [name, variable] : scope.names) {
+      if (!name.starts_with("_")) parsed_.exports.emplace_back(name, variable.slot);
+    }
+    for (auto& block : parsed_.blocks) {
+      if (block.macro) ResolveMacro(*block.macro, nullptr);
+    }
+  }
+
+ private:
+  struct Variable {
+    uint16_t slot = 0;
+    bool always_set = false;
+  };
+  struct Scope {
+    Scope* parent = nullptr;
+    FunctionInfo* function = nullptr;
+    int level = 0;
+    std::vector<uint16_t>* slots = nullptr;  // to clear on entry
+    MacroNode* macro = nullptr;
+    ForStmt* loop = nullptr;
+    std::map<std::string, Variable, std::less<>> names;
+  };
+
+  uint16_t NewSlot(Scope& scope, Pos pos) {
+    if (scope.function->slots >= 60000) {
+      Throw(Error(ErrorCode::kTemplateLimit, "the template has too many variables")
+                .At({*parsed_.file, static_cast<int>(pos.line), static_cast<int>(pos.column)}));
+    }
+    uint16_t slot = scope.function->slots++;
+    if (scope.slots) scope.slots->push_back(slot);
+    return slot;
+  }
+  uint16_t Declare(Scope& scope, const std::string& name, Pos pos, bool always_set = false) {
+    auto [at, added] = scope.names.try_emplace(name);
+    if (added) at->second.slot = NewSlot(scope, pos);
+    at->second.always_set |= always_set;
+    return at->second.slot;
+  }
+  void DeclareTarget(Target& target, Scope& scope, bool always_set = false) {
+    if (target.is_tuple) {
+      for (auto& element : target.elements) DeclareTarget(element, scope, always_set);
+    } else if (target.attribute.empty()) {
+      target.slot = Declare(scope, target.name, target.pos, always_set);
+    }
+  }
+  void ResolveTarget(Target& target, Scope& scope) {
+    for (auto& element : target.elements) ResolveTarget(element, scope);
+    if (!target.attribute.empty()) {
+      target.namespace_object = std::make_unique<NameExpr>(target.pos, target.name);
+      Name(*target.namespace_object, scope);
+    }
+  }
+
+  /// Declares what the statements of a scope store, before any use is resolved.
+  void Collect(Body& body, Scope& scope) {
+    for (auto& stmt : body) {
+      switch (stmt->kind) {
+        case StmtKind::kSet:
+          DeclareTarget(static_cast<SetStmt&>(*stmt).target, scope);
+          break;
+        case StmtKind::kSetBlock:
+          DeclareTarget(static_cast<ScopedStmt&>(*stmt).target, scope);
+          break;
+        case StmtKind::kMacro: {
+          auto& macro = static_cast<MacroStmt&>(*stmt);
+          macro.slot = Declare(scope, macro.macro.name, macro.macro.name_pos);
+          break;
+        }
+        case StmtKind::kImport:
+          DeclareTarget(static_cast<ImportStmt&>(*stmt).target, scope);
+          break;
+        case StmtKind::kFromImport:
+          for (auto& [name, target] : static_cast<ImportStmt&>(*stmt).names) DeclareTarget(target, scope);
+          break;
+        case StmtKind::kIf: {
+          auto& branch = static_cast<IfStmt&>(*stmt);
+          for (auto& [condition, inner] : branch.branches) Collect(inner, scope);
+          Collect(branch.otherwise, scope);
+          break;
+        }
+        default:
+          break;
+      }
+    }
+  }
+
+  void Name(NameExpr& expr, Scope& at) {
+    for (Scope* scope = &at; scope; scope = scope->parent) {
+      auto depth = static_cast<uint16_t>(at.level - scope->level);
+      auto found = scope->names.find(expr.name);
+      if (found == scope->names.end() && scope->loop && expr.name == "loop") {
+        scope->loop->loop_slot = Declare(*scope, "loop", expr.pos, true);
+        found = scope->names.find("loop");
+      }
+      if (found == scope->names.end() && scope->macro) {
+        int* slot = expr.name == "caller"    ? &scope->macro->caller_slot
+                    : expr.name == "varargs" ? &scope->macro->varargs_slot
+                    : expr.name == "kwargs"  ? &scope->macro->kwargs_slot
+                                             : nullptr;
+        // A caller's own `caller` is that of the macro around it.
+        if (slot && !(scope->macro->is_caller && expr.name == "caller")) {
+          *slot = Declare(*scope, expr.name, expr.pos, true);
+          found = scope->names.find(expr.name);
+        }
+      }
+      if (found == scope->names.end()) continue;
+      expr.slots.push_back({depth, found->second.slot});
+      if (found->second.always_set) return;
+    }
+  }
+
+  void Resolve(ExprPtr& expr, Scope& scope) {
+    if (expr) Resolve(*expr, scope);
+  }
+  void Resolve(Arguments& args, Scope& scope) {
+    for (auto& arg : args.positional) Resolve(arg, scope);
+    for (auto& [name, arg] : args.keywords) Resolve(arg, scope);
+    Resolve(args.star, scope);
+    Resolve(args.star_star, scope);
+  }
+  void Resolve(Expr& expr, Scope& scope) {
+    switch (expr.kind) {
+      case ExprKind::kConst:
+        return;
+      case ExprKind::kName:
+        return Name(static_cast<NameExpr&>(expr), scope);
+      case ExprKind::kList:
+      case ExprKind::kTuple:
+      case ExprKind::kConcat:
+        for (auto& item : static_cast<SequenceExpr&>(expr).items) Resolve(item, scope);
+        return;
+      case ExprKind::kDict:
+        for (auto& [key, value] : static_cast<DictExpr&>(expr).entries) {
+          Resolve(key, scope);
+          Resolve(value, scope);
+        }
+        return;
+      case ExprKind::kAttribute:
+        return Resolve(static_cast<AttributeExpr&>(expr).object, scope);
+      case ExprKind::kItem:
+        Resolve(static_cast<ItemExpr&>(expr).object, scope);
+        return Resolve(static_cast<ItemExpr&>(expr).key, scope);
+      case ExprKind::kSlice: {
+        auto& slice = static_cast<SliceExpr&>(expr);
+        Resolve(slice.start, scope);
+        Resolve(slice.stop, scope);
+        return Resolve(slice.step, scope);
+      }
+      case ExprKind::kCall:
+        Resolve(static_cast<CallExpr&>(expr).callee, scope);
+        return Resolve(static_cast<CallExpr&>(expr).args, scope);
+      case ExprKind::kFilter:
+      case ExprKind::kTest:
+        Resolve(static_cast<FilterExpr&>(expr).input, scope);
+        return Resolve(static_cast<FilterExpr&>(expr).args, scope);
+      case ExprKind::kNegate:
+      case ExprKind::kPositive:
+      case ExprKind::kNot:
+        return Resolve(static_cast<UnaryExpr&>(expr).operand, scope);
+      case ExprKind::kBinary:
+      case ExprKind::kAnd:
+      case ExprKind::kOr:
+        Resolve(static_cast<BinaryExpr&>(expr).left, scope);
+        return Resolve(static_cast<BinaryExpr&>(expr).right, scope);
+      case ExprKind::kCompare:
+        Resolve(static_cast<CompareExpr&>(expr).first, scope);
+        for (auto& [op, right] : static_cast<CompareExpr&>(expr).rest) Resolve(right, scope);
+        return;
+      case ExprKind::kConditional: {
+        auto& conditional = static_cast<ConditionalExpr&>(expr);
+        Resolve(conditional.condition, scope);
+        Resolve(conditional.then, scope);
+        return Resolve(conditional.otherwise, scope);
+      }
+    }
+  }
+
+  void ResolveMacro(MacroNode& macro, Scope* outer) {
+    if (outer) outer->function->captured = true;
+    Scope scope{.parent = outer, .function = &macro.function, .level = outer ? outer->level + 1 : 0, .macro = &macro};
+    for (auto& parameter : macro.parameters) parameter.slot = Declare(scope, parameter.name, parameter.pos, true);
+    Collect(macro.body, scope);
+    for (auto& parameter : macro.parameters) {
+      if (parameter.name == "caller") macro.caller_slot = parameter.slot;
+      Resolve(parameter.default_value, scope);
+    }
+    Resolve(macro.body, scope);
+  }
+
+  Scope Inner(Scope& scope, std::vector<uint16_t>* slots) {
+    return Scope{.parent = &scope, .function = scope.function, .level = scope.level, .slots = slots};
+  }
+
+  void ResolveFor(ForStmt& stmt, Scope& scope) {
+    Resolve(stmt.iterable, scope);
+    Scope inner = Inner(scope, &stmt.slots);
+    Scope otherwise = Inner(scope, &stmt.otherwise_slots);
+    if (stmt.recursive) {
+      scope.function->captured = true;
+      for (Scope* s : {&inner, &otherwise}) {
+        s->function = &stmt.function;
+        s->level = scope.level + 1;
+      }
+    }
+    inner.loop = &stmt;
+    DeclareTarget(stmt.target, inner, true);
+    Collect(stmt.body, inner);
+    Resolve(stmt.filter, inner);
+    Resolve(stmt.body, inner);
+    Collect(stmt.otherwise, otherwise);
+    Resolve(stmt.otherwise, otherwise);
+  }
+
+  void Resolve(Body& body, Scope& scope) {
+    for (auto& stmt : body) Resolve(*stmt, scope);
+  }
+  void Resolve(Stmt& stmt, Scope& scope) {
+    switch (stmt.kind) {
+      case StmtKind::kText:
+      case StmtKind::kBreak:
+      case StmtKind::kContinue:
+      case StmtKind::kScope:
+        return;
+      case StmtKind::kOutput:
+      case StmtKind::kDo:
+        return Resolve(static_cast<ExprStmt&>(stmt).expr, scope);
+      case StmtKind::kIf: {
+        auto& branch = static_cast<IfStmt&>(stmt);
+        for (auto& [condition, inner] : branch.branches) {
+          Resolve(condition, scope);
+          Resolve(inner, scope);
+        }
+        return Resolve(branch.otherwise, scope);
+      }
+      case StmtKind::kFor:
+        return ResolveFor(static_cast<ForStmt&>(stmt), scope);
+      case StmtKind::kSet:
+        Resolve(static_cast<SetStmt&>(stmt).value, scope);
+        return ResolveTarget(static_cast<SetStmt&>(stmt).target, scope);
+      case StmtKind::kSetBlock:
+      case StmtKind::kFilterBlock:
+      case StmtKind::kWith: {
+        auto& block = static_cast<ScopedStmt&>(stmt);
+        if (stmt.kind == StmtKind::kSetBlock) ResolveTarget(block.target, scope);
+        Resolve(block.filter, scope);
+        for (auto& [target, value] : block.assignments) Resolve(value, scope);
+        Scope inner = Inner(scope, &block.slots);
+        for (auto& [target, value] : block.assignments) DeclareTarget(target, inner, true);
+        Collect(block.body, inner);
+        return Resolve(block.body, inner);
+      }
+      case StmtKind::kMacro:
+        return ResolveMacro(static_cast<MacroStmt&>(stmt).macro, &scope);
+      case StmtKind::kCallBlock:
+        Resolve(static_cast<CallBlockStmt&>(stmt).call, scope);
+        return ResolveMacro(static_cast<CallBlockStmt&>(stmt).caller, &scope);
+      case StmtKind::kInclude:
+      case StmtKind::kImport:
+      case StmtKind::kFromImport: {
+        auto& import = static_cast<ImportStmt&>(stmt);
+        return Resolve(import.name, scope);
+      }
+    }
+  }
+
+  ParsedTemplate& parsed_;
+};
+
+}  // namespace
+
+void ResolveNames(ParsedTemplate& parsed) { Resolver(parsed).Run(); }
+
+}  // namespace quern::jinja
