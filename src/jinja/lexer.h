@@ -29,7 +29,7 @@ struct LexerOptions {
   bool trim_blocks = false;
   bool lstrip_blocks = false;
   bool keep_trailing_newline = false;
-  std::vector<std::pair<std::string, std::string>> raw_tags;  ///< tag, end tag: the text between is one kRawBody
+  std::vector<std::pair<std::string, std::string>> raw_tags = {};  ///< tag, end tag: the text between is one kRawBody
   bool expression = false;  ///< the text is an expression alone
 };
 

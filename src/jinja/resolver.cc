@@ -14,7 +14,8 @@ class Resolver {
   explicit Resolver(ParsedTemplate& parsed) : parsed_(parsed) {}
 
   void Run() {
-    Scope scope{.function = &parsed_.function};
+    Scope scope;
+    scope.function = &parsed_.function;
     Collect(parsed_.body, scope);
     Resolve(parsed_.body, scope);
     for (const auto& [name, variable] : scope.names) {
@@ -196,7 +197,11 @@ class Resolver {
 
   void ResolveMacro(MacroNode& macro, Scope* outer) {
     if (outer) outer->function->captured = true;
-    Scope scope{.parent = outer, .function = &macro.function, .level = outer ? outer->level + 1 : 0, .macro = &macro};
+    Scope scope;
+    scope.parent = outer;
+    scope.function = &macro.function;
+    scope.level = outer ? outer->level + 1 : 0;
+    scope.macro = &macro;
     for (auto& parameter : macro.parameters) parameter.slot = Declare(scope, parameter.name, parameter.pos, true);
     Collect(macro.body, scope);
     for (auto& parameter : macro.parameters) {
@@ -207,7 +212,12 @@ class Resolver {
   }
 
   Scope Inner(Scope& scope, std::vector<uint16_t>* slots) {
-    return Scope{.parent = &scope, .function = scope.function, .level = scope.level, .slots = slots};
+    Scope inner;
+    inner.parent = &scope;
+    inner.function = scope.function;
+    inner.level = scope.level;
+    inner.slots = slots;
+    return inner;
   }
 
   void ResolveFor(ForStmt& stmt, Scope& scope) {

@@ -29,7 +29,7 @@ T OrThrow(Result<T>&& result) {
 
 /// Bounds a walk through values that may be deep, or share parts so often that the walk would not end.
 struct Budget {
-  int64_t steps = 100'000'000;
+  int64_t steps = 10'000'000;
   int depth = 0;
   struct Level {
     explicit Level(Budget& b) : budget(b) {
