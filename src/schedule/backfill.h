@@ -21,9 +21,7 @@ RunContext ContextOf(const Schedule& schedule, const Interval& interval, const R
 
 /// Undoes what a schedule's runs did from a logical date on, before they are run again. project/ implements it on the
 /// warehouse: for each table that the nodes write, find in its history the first commit whose quernLogicalDate is >= `from`
-/// and whose quernDagRun is of `dag`, and restore the version before it (drop the table when there is none), txn records
-/// included. Refuse, naming the table, when somebody else's commit (another DAG, another node, `quern sql`) came after that one:
-/// restoring would lose it. Must be idempotent: it is called again when the process died in between.
+/// and whose quernDagRun is of `dag`, and restore the version before it, txn records included (drop the table when there is none).
 class RerunPreparer {
  public:
   virtual ~RerunPreparer() = default;
@@ -31,7 +29,11 @@ class RerunPreparer {
     std::string table;
     int64_t version = 0;  ///< -1: dropped, the first rerun interval makes it again
   };
-  virtual Result<std::vector<Restored>> Prepare(const std::string& dag, Timestamp from, const std::vector<const Node*>& nodes) = 0;
+  /// Refuses, naming the table, when it cannot be undone: somebody else's commit (another DAG, a node outside `nodes`,
+  /// `quern sql`) came after the first one that would go, or the version before it is no longer there. Changes nothing.
+  virtual Result<void> Check(const std::string& dag, Timestamp from, const std::vector<const Node*>& nodes) = 0;
+  /// Restores. Idempotent: it is called again when the process died before its success was recorded.
+  virtual Result<std::vector<Restored>> Restore(const std::string& dag, Timestamp from, const std::vector<const Node*>& nodes) = 0;
 };
 
 struct BackfillOptions {
@@ -61,9 +63,10 @@ struct BackfillReport {
 /// Runs the intervals of a schedule with from <= logical date <= to that are complete, in order, one at a time. Finished
 /// ones are skipped. Stops at the first that does not succeed.
 ///
-/// With `rerun`: everything that the schedule did from the first of these intervals on is undone (RerunPreparer), then the
-/// intervals are run again and the later ones that had run are replayed, in order, since each builds on the one before.
-/// Killed anywhere, the next backfill or scheduler of this schedule first goes on with it.
+/// With `rerun`: everything that the schedule did from the first of these intervals on is undone (RerunPreparer), then these
+/// intervals are run again and the later ones that had succeeded are replayed, in order, since each builds on the one
+/// before. Killed or failed anywhere, the next backfill (without `rerun`) or scheduler of this schedule first goes on with it;
+/// nothing else of the schedule runs until it is finished (kRerunPending).
 /// Errors: kInvalidArgument when no complete interval lies there (the hint says which do), kIntervalRunning, the store's.
 Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, Timestamp from, Timestamp to,
                                 const BackfillOptions& options);

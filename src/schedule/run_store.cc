@@ -113,13 +113,6 @@ class SqlRunStore : public RunStore {
       const auto last = QUERN_TRY(db.Query("SELECT max(logical_date) FROM dag_run WHERE target = :p1 AND dag_id = :p2 AND state = 'success'",
                                            {target_, dag}));
       if (const auto date = TimeAt(last.at(0), 0)) rerun.until = std::max(rerun.until, *date);
-      const std::vector<Param> which = {target_, dag, MicrosSinceEpoch(rerun.from)};
-      QUERN_TRY(db.Execute("UPDATE task_instance SET state = 'queued' WHERE run_key IN (SELECT id FROM dag_run WHERE "
-                           "target = :p1 AND dag_id = :p2 AND logical_date >= :p3)",
-                           which));
-      QUERN_TRY(db.Execute("UPDATE dag_run SET state = 'queued', rerun = 1, ended = NULL WHERE target = :p1 AND dag_id = :p2 "
-                           "AND logical_date >= :p3",
-                           which));
       QUERN_TRY(db.Execute("DELETE FROM dag_rerun WHERE target = :p1 AND dag_id = :p2", {target_, dag}));
       QUERN_TRY(db.Execute("INSERT INTO dag_rerun (target, dag_id, from_date, until_date, prepared) VALUES (:p1, :p2, :p3, :p4, 0)",
                            {target_, dag, MicrosSinceEpoch(rerun.from), MicrosSinceEpoch(rerun.until)}));
@@ -137,7 +130,19 @@ class SqlRunStore : public RunStore {
     return out;
   }
   Result<void> SetRerunPrepared(const std::string& dag) override {
-    return Change("UPDATE dag_rerun SET prepared = 1 WHERE target = :p1 AND dag_id = :p2", {target_, dag});
+    return database_.Write([&](Connection& db) -> Result<void> {
+      const auto rerun = QUERN_TRY(ReadRerun(db, dag));
+      if (!rerun) return {};
+      const std::vector<Param> which = {target_, dag, MicrosSinceEpoch(rerun->from)};
+      QUERN_TRY(db.Execute("UPDATE task_instance SET state = 'queued' WHERE run_key IN (SELECT id FROM dag_run WHERE "
+                           "target = :p1 AND dag_id = :p2 AND logical_date >= :p3)",
+                           which));
+      QUERN_TRY(db.Execute("UPDATE dag_run SET state = 'queued', rerun = 1, ended = NULL WHERE target = :p1 AND dag_id = :p2 "
+                           "AND logical_date >= :p3",
+                           which));
+      QUERN_TRY(db.Execute("UPDATE dag_rerun SET prepared = 1 WHERE target = :p1 AND dag_id = :p2", {target_, dag}));
+      return {};
+    });
   }
   Result<void> EndRerun(const std::string& dag) override {
     return Change("DELETE FROM dag_rerun WHERE target = :p1 AND dag_id = :p2", {target_, dag});

@@ -126,18 +126,19 @@ class RunStore {
     Timestamp until;        ///< the last interval to rerun or replay: at least what was asked for, at least the last that had succeeded
     bool prepared = false;  ///< the tables have been restored
   };
-  /// Begins a rerun: every run of the DAG from `from` on becomes queued, its tasks too, in one transaction. Joins with a
-  /// rerun that is pending. Errors: kIntervalRunning when one of the DAG's runs is under way.
+  /// Notes that a rerun begins, before anything is undone. Joins with one that is pending.
+  /// Errors: kIntervalRunning when one of the DAG's runs is under way.
   virtual Result<Rerun> BeginRerun(const std::string& dag, Timestamp from, Timestamp to) = 0;
   virtual Result<std::optional<Rerun>> PendingRerun(const std::string& dag) = 0;
+  /// The tables have been restored: every run of the DAG from the rerun's first interval on becomes queued, its tasks too.
   virtual Result<void> SetRerunPrepared(const std::string& dag) = 0;
   virtual Result<void> EndRerun(const std::string& dag) = 0;
 
   struct Filter {
-    std::string dag;               ///< empty: all
-    std::vector<std::string> states;
-    std::optional<Timestamp> from;  ///< logical dates
-    std::optional<Timestamp> to;
+    std::string dag{};                  ///< empty: all
+    std::vector<std::string> states{};
+    std::optional<Timestamp> from{};    ///< logical dates, inclusive
+    std::optional<Timestamp> to{};
     int64_t limit = -1;
     bool newest_first = true;
   };

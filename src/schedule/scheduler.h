@@ -15,7 +15,8 @@ namespace quern::schedule {
 /// it is retried (`quern retry`), one without goes on with the latest interval.
 class Scheduler {
  public:
-  /// Runs one interval; called from a thread of its own for each schedule. `cancellation` is the scheduler's.
+  /// Runs one interval (RunnerOptions::requeue_when_cancelled set, so that the next scheduler goes on with it); called from a
+  /// thread of its own for each schedule. `cancellation` is the scheduler's.
   using RunInterval = std::function<Result<RunReport>(const Schedule&, const Interval&, const Cancellation&)>;
   /// Finishes an interrupted --rerun; called before anything else of that schedule.
   using Resume = std::function<Result<void>(const Schedule&, const Cancellation&)>;
@@ -30,14 +31,15 @@ class Scheduler {
   Scheduler(std::vector<Schedule> schedules, Options options, RunInterval run, Resume resume = {});
   ~Scheduler();
 
-  /// Returns when `cancellation` is cancelled and what was running has stopped. Errors: the store's.
-  Result<void> Loop(const Cancellation& cancellation);
+  /// Returns when `cancellation` is cancelled and what was running has stopped. An error of the store or of RunInterval blocks
+  /// its schedule until the database is looked at again; it is logged and stands in the status.
+  void Loop(const Cancellation& cancellation);
   /// Looks again now: the clock or the database changed. Thread-safe.
   void Wake();
 
   struct Status {
     std::string schedule;
-    std::string state;  ///< waiting, running, blocked (an interval failed), ended (no interval left)
+    std::string state;  ///< starting, waiting, running, blocked (an interval failed), ended (no interval left)
     std::optional<Interval> interval;   ///< running or blocked
     std::optional<Timestamp> next_due;  ///< waiting
     std::string message;
