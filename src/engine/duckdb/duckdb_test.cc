@@ -167,7 +167,15 @@ TEST_F(DuckDbTest, MemoryRunsOutWithACode) {
   ASSERT_TRUE(db);
   auto con = *(*db)->Connect();
   ASSERT_TRUE(con->Execute("SET max_temp_directory_size = '0KB'"));
-  auto result = con->Execute("SELECT count(DISTINCT hash(range)), list(range) FROM range(20000000)");
+  const char* query = "SELECT count(DISTINCT hash(range)), list(range) FROM range(20000000)";
+  auto result = con->Execute(query);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code(), ErrorCode::kNoSpace) << result.error().ToString();
+  auto diskless = DuckDatabase::Open({.threads = 1, .memory_limit = "20MB"});
+  ASSERT_TRUE(diskless);
+  con = *(*diskless)->Connect();
+  ASSERT_TRUE(con->Execute("SET temp_directory = ''"));
+  result = con->Execute(query);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code(), ErrorCode::kOutOfMemory) << result.error().ToString();
 }
