@@ -42,6 +42,7 @@ struct Commit {
   int64_t version = 0;
   std::string operation;      ///< as in commitInfo: "WRITE", "MERGE", "CREATE OR REPLACE TABLE AS SELECT", ...
   int64_t rows_inserted = 0;  ///< rows in added files beyond those rewritten
+  int64_t rows_updated = 0;
   int64_t rows_deleted = 0;
 };
 
@@ -81,6 +82,10 @@ class Session : public engine::Connection {
   virtual void SetContext(CommitContext context) = 0;
   /// Commits made since the last call, in order.
   virtual std::vector<Commit> TakeCommits() = 0;
+  /// Commits the context's txns that no statement has taken along yet, each by a commit of its table that changes nothing
+  /// else. A statement that writes to the table takes them along even when it changes no row; a mere SELECT does not, so a
+  /// task that finds nothing to do ends with this. Not inside BEGIN ... COMMIT. Errors: kTableNotFound, kCommitConflict.
+  virtual Result<void> CommitTxns() = 0;
 };
 
 struct Options {
@@ -90,6 +95,7 @@ struct Options {
   std::string memory_limit{};       ///< "800MB"; "" leaves the engine's default
   std::filesystem::path temp_directory{};  ///< where the engine spills; empty: <root>/.tmp
   bool read_only = false;
+  const Clock* clock = nullptr;  ///< of commits; null: the system's
 };
 
 /// The Delta warehouse: databases (schemas), tables and views under one root, on the embedded engine. Thread-safe.
