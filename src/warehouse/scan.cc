@@ -109,7 +109,12 @@ class FileList : public duck::MultiFileList {
                                                               duck::MultiFilePushdownInfo& info,
                                                               duck::vector<duck::unique_ptr<duck::Expression>>& filters) const override {
     ScanColumns columns{info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
-    return Prune(PredicateOf(filters, columns), true);
+    auto pruned = Prune(PredicateOf(filters, columns), true);
+    if (pruned) {  // EXPLAIN says so
+      info.extra_info.total_files = view().files.size();
+      info.extra_info.filtered_files = pruned->GetTotalFileCount();
+    }
+    return pruned;
   }
   duck::unique_ptr<duck::MultiFileList> DynamicFilterPushdown(duck::ClientContext&, const duck::MultiFileOptions&,
                                                               const duck::vector<std::string>&,

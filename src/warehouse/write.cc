@@ -340,7 +340,7 @@ PhysicalOperator& PlanCopy(duck::ClientContext& context, duck::PhysicalPlanGener
   if (copy.rotate) copy.file_size_bytes = static_cast<idx_t>(kTargetFileBytes);
   copy.partition_columns = std::move(partitions);
   copy.write_partition_columns = false;
-  copy.write_empty_file = false;
+  copy.write_empty_file = copy.partition_output;  // only then no file is opened for the folder itself
   copy.return_type = duck::CopyFunctionReturnType::WRITTEN_FILE_STATISTICS;
   copy.names = std::move(target.names);
   copy.expected_types = target.types;
