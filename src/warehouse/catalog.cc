@@ -3,23 +3,23 @@
 
 #include "base/text.h"
 #include "delta/history.h"
-#include "duckdb/main/attached_database.hpp"
-#include "duckdb/main/config.hpp"
-#include "duckdb/parser/constraints/check_constraint.hpp"
-#include "duckdb/parser/constraints/not_null_constraint.hpp"
-#include "duckdb/parser/expression/columnref_expression.hpp"
-#include "duckdb/parser/expression/constant_expression.hpp"
-#include "duckdb/parser/expression/function_expression.hpp"
-#include "duckdb/parser/parsed_data/alter_table_info.hpp"
-#include "duckdb/parser/parsed_data/attach_info.hpp"
-#include "duckdb/parser/parsed_data/comment_on_column_info.hpp"
-#include "duckdb/parser/parsed_data/create_schema_info.hpp"
-#include "duckdb/parser/parsed_data/create_view_info.hpp"
-#include "duckdb/parser/parsed_data/drop_info.hpp"
-#include "duckdb/planner/parsed_data/bound_create_table_info.hpp"
-#include "duckdb/planner/tableref/bound_at_clause.hpp"
-#include "duckdb/storage/database_size.hpp"
-#include "duckdb/storage/storage_extension.hpp"
+#include <duckdb/main/attached_database.hpp>
+#include <duckdb/main/config.hpp>
+#include <duckdb/parser/constraints/check_constraint.hpp>
+#include <duckdb/parser/constraints/not_null_constraint.hpp>
+#include <duckdb/parser/expression/columnref_expression.hpp>
+#include <duckdb/parser/expression/constant_expression.hpp>
+#include <duckdb/parser/expression/function_expression.hpp>
+#include <duckdb/parser/parsed_data/alter_table_info.hpp>
+#include <duckdb/parser/parsed_data/attach_info.hpp>
+#include <duckdb/parser/parsed_data/comment_on_column_info.hpp>
+#include <duckdb/parser/parsed_data/create_schema_info.hpp>
+#include <duckdb/parser/parsed_data/create_view_info.hpp>
+#include <duckdb/parser/parsed_data/drop_info.hpp>
+#include <duckdb/planner/parsed_data/bound_create_table_info.hpp>
+#include <duckdb/planner/tableref/bound_at_clause.hpp>
+#include <duckdb/storage/database_size.hpp>
+#include <duckdb/storage/storage_extension.hpp>
 
 namespace quern::warehouse {
 

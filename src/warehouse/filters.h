@@ -2,8 +2,8 @@
 #include <duckdb.hpp>
 
 #include "delta/predicate.h"
-#include "duckdb/planner/expression.hpp"
-#include "duckdb/planner/table_filter.hpp"
+#include <duckdb/planner/expression.hpp>
+#include <duckdb/planner/table_filter.hpp>
 #include "warehouse/types.h"
 
 namespace quern::warehouse {

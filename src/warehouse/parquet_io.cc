@@ -5,7 +5,7 @@
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "duckdb/main/appender.hpp"
+#include <duckdb/main/appender.hpp>
 #include "engine/duckdb/native.h"
 #include "io/files.h"
 

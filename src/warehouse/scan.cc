@@ -1,13 +1,13 @@
 // The scan of a table: DuckDB's own Parquet scan with our list of files (pruned before one is opened) and our reader (partition
 // values, column mapping, deletion vectors).
-#include "duckdb/common/multi_file/multi_file_reader.hpp"
-#include "duckdb/common/multi_file/multi_file_states.hpp"
-#include "duckdb/common/serializer/deserializer.hpp"
-#include "duckdb/common/serializer/serializer.hpp"
-#include "duckdb/function/cast/default_casts.hpp"
-#include "duckdb/main/extension/extension_loader.hpp"
-#include "duckdb/parser/tableref/table_function_ref.hpp"
-#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include <duckdb/common/multi_file/multi_file_reader.hpp>
+#include <duckdb/common/multi_file/multi_file_states.hpp>
+#include <duckdb/common/serializer/deserializer.hpp>
+#include <duckdb/common/serializer/serializer.hpp>
+#include <duckdb/function/cast/default_casts.hpp>
+#include <duckdb/main/extension/extension_loader.hpp>
+#include <duckdb/parser/tableref/table_function_ref.hpp>
+#include <duckdb/planner/expression/bound_cast_expression.hpp>
 #include "warehouse/catalog.h"
 #include "warehouse/filters.h"
 

@@ -4,12 +4,12 @@
 #include "base/ids.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "duckdb/parser/constraints/not_null_constraint.hpp"
-#include "duckdb/parser/parsed_data/create_table_info.hpp"
-#include "duckdb/parser/parsed_data/create_view_info.hpp"
-#include "duckdb/parser/parser.hpp"
-#include "duckdb/parser/statement/alter_statement.hpp"
-#include "duckdb/parser/statement/create_statement.hpp"
+#include <duckdb/parser/constraints/not_null_constraint.hpp>
+#include <duckdb/parser/parsed_data/create_table_info.hpp>
+#include <duckdb/parser/parsed_data/create_view_info.hpp>
+#include <duckdb/parser/parser.hpp>
+#include <duckdb/parser/statement/alter_statement.hpp>
+#include <duckdb/parser/statement/create_statement.hpp>
 #include "delta/path_encoding.h"
 #include "warehouse/catalog.h"
 

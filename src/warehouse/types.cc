@@ -1,7 +1,7 @@
 #include "warehouse/types.h"
 
 #include "base/text.h"
-#include "duckdb/common/types/blob.hpp"
+#include <duckdb/common/types/blob.hpp>
 
 namespace quern::warehouse {
 

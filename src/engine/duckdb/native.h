@@ -6,7 +6,7 @@
 #include <duckdb.hpp>
 
 #include "base/result.h"
-#include "duckdb/main/client_context_state.hpp"
+#include <duckdb/main/client_context_state.hpp>
 #include "engine/connection.h"
 
 namespace quern::engine {
