@@ -91,10 +91,8 @@ Result<Arguments> ParseArguments(const CommandSpec& command, std::vector<std::st
       }
     }
   }
-  for (const auto& positional : command.positionals) {
-    auto* added = app.add_option(Lower(positional.name), out.positionals_[positional.name]);
-    positional.many ? added->expected(0, 1 << 20) : added->expected(0, 1);
-  }
+  std::vector<std::string> given;  // positionals, handed out below: CLI11's own messages are not for users
+  if (!command.positionals.empty()) app.add_option("words", given)->expected(0, 1 << 20);
   std::reverse(words.begin(), words.end());  // CLI11 takes the words from the back
   try {
     app.parse(std::move(words));
@@ -119,6 +117,12 @@ Result<Arguments> ParseArguments(const CommandSpec& command, std::vector<std::st
     }
     out.options_[key] = values[key];
   }
+  size_t at = 0;
+  for (const auto& positional : command.positionals) {
+    auto& values_of = out.positionals_[positional.name];
+    while (at < given.size() && (positional.many || values_of.empty())) values_of.push_back(given[at++]);
+  }
+  if (at < given.size()) return Fail(Leftover(command, given[at]));
   if (out.Flag("help")) return out;
   for (const auto& positional : command.positionals) {
     if (positional.required && out.positionals_[positional.name].empty()) {

@@ -10,8 +10,27 @@ namespace quern::cli {
 const std::vector<CommandSpec>& Commands();
 
 // What the commands do; each gives the exit code. One file a family: command_<family>.cc.
+int RunInit(Invocation&);
+int RunCheck(Invocation&);
+int RunPlan(Invocation&);
+int RunRun(Invocation&);
+int RunBackfill(Invocation&);
+int RunRetry(Invocation&);
+int RunRuns(Invocation&);
+int RunLogs(Invocation&);
+int RunLs(Invocation&);
+int RunLineage(Invocation&);
+int RunSql(Invocation&);
+int RunTableList(Invocation&);
+int RunTableShow(Invocation&);
+int RunTableHistory(Invocation&);
+int RunTableDiff(Invocation&);
+int RunTableRestore(Invocation&);
+int RunDoctor(Invocation&);
+int RunUp(Invocation&);
+int RunCompletion(Invocation&);
+int RunCompleteWords(Invocation&);
 int RunVersion(Invocation&);
 int RunHelp(Invocation&);
-int RunInit(Invocation&);
 
 }  // namespace quern::cli

@@ -12,6 +12,7 @@ int ExitCodeOf(const Error& error) {
     case ErrorCode::kCycle:
     case ErrorCode::kCron:
     case ErrorCode::kRunNotFound:
+    case ErrorCode::kRerunPending:
     case ErrorCode::kDbtProject:
     case ErrorCode::kStateSchema:
       return kCouldNotRun;

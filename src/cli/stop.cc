@@ -5,11 +5,21 @@
 
 #include <cerrno>
 #include <csignal>
+#include <mutex>
 
 namespace quern::cli {
 namespace {
 
 int write_end = -1;
+std::mutex interrupt_mutex;
+std::function<void()> interrupt_handler;  // guarded by interrupt_mutex
+
+bool HandledAsInterrupt(int number) {
+  if (number != SIGINT) return false;
+  std::lock_guard lock(interrupt_mutex);
+  if (interrupt_handler) interrupt_handler();
+  return interrupt_handler != nullptr;
+}
 
 void Handle(int number) {
   int saved = errno;
@@ -53,6 +63,16 @@ StopOnSignal::~StopOnSignal() {
   close(pipe_[1]);
 }
 
+InterruptHandler::InterruptHandler(std::function<void()> handler) {
+  std::lock_guard lock(interrupt_mutex);
+  interrupt_handler = std::move(handler);
+}
+
+InterruptHandler::~InterruptHandler() {
+  std::lock_guard lock(interrupt_mutex);
+  interrupt_handler = nullptr;
+}
+
 void StopOnSignal::Watch() {
   // Cancel() runs callbacks that may take a moment (interrupting queries, signalling children); a second signal must still
   // be seen, so they run on a thread of their own.
@@ -63,6 +83,7 @@ void StopOnSignal::Watch() {
     ssize_t n = read(pipe_[0], &byte, 1);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0 || byte == 0) break;
+    if (HandledAsInterrupt(byte)) continue;
     if (++seen == 1) {
       canceller = std::thread([this] { cancellation_.Cancel(); });
     } else {

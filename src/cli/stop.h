@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <thread>
 
 #include "base/cancellation.h"
@@ -19,6 +20,15 @@ class StopOnSignal {
   Cancellation cancellation_;
   int pipe_[2] = {-1, -1};
   std::thread thread_;
+};
+
+/// While it lives, SIGINT calls `handler` (on the watching thread) instead of stopping the process: for shells. One at a time.
+class InterruptHandler {
+ public:
+  explicit InterruptHandler(std::function<void()> handler);
+  ~InterruptHandler();
+  InterruptHandler(const InterruptHandler&) = delete;
+  InterruptHandler& operator=(const InterruptHandler&) = delete;
 };
 
 /// Writing to a pipe that nobody reads gives an error instead of ending the process; child processes are not affected.

@@ -61,6 +61,19 @@ Terminal::Terminal(Options options) : options_(options) {
   colour_err_ = allowed && err_tty_;
 }
 
+void Terminal::SetBase(std::filesystem::path folder) {
+  std::error_code error;
+  auto shown = std::filesystem::relative(folder, std::filesystem::current_path(error), error);
+  base_ = error || shown.empty() ? std::move(folder) : shown;
+}
+
+SourcePos Terminal::Shown(SourcePos pos) const {
+  if (pos.file.empty() || base_.empty() || base_ == "." || pos.file.front() == '/') return pos;
+  std::error_code error;
+  if (std::filesystem::exists(base_ / pos.file, error)) pos.file = (base_ / pos.file).string();
+  return pos;
+}
+
 int Terminal::width() const {
   if (!out_tty_) return 0;
   winsize size{};
@@ -83,7 +96,7 @@ void Terminal::OutRaw(std::string_view text) const { Write(stdout, MaskSecrets(s
 void Terminal::Say(std::string_view text) const {
   if (options_.quiet) return;
   Out(text);
-  if (out_tty_) std::fflush(stdout);
+  std::fflush(stdout);
 }
 void Terminal::Err(std::string_view text) const {
   std::fflush(stdout);  // keeps the order when both go to one place
@@ -128,18 +141,18 @@ std::string Terminal::Excerpt(const SourcePos& pos, std::string_view source) con
 
 std::string Terminal::Describe(const Error& error, bool warning, std::string_view source) const {
   std::string out;
-  auto pos = error.pos();
+  auto pos = Shown(error.pos());
   if (pos.known() && !(pos.file.empty() && !source.empty())) out += PaintErr(pos.ToString(), Colour::kBold) + ": ";
   out += PaintErr(fmt::format("{} {}", warning ? "warning" : "error", ErrorCodeName(error.code())),
                   warning ? Colour::kYellow : Colour::kRed);
   out += ": " + error.message() + "\n";
   out += Excerpt(pos, pos.file.empty() ? source : std::string_view{});
   for (const auto& frame : error.trace()) {
-    out += fmt::format("  in {}{}\n", frame.what, frame.pos.known() ? " (" + frame.pos.ToString() + ")" : "");
+    out += fmt::format("  in {}{}\n", frame.what, frame.pos.known() ? " (" + Shown(frame.pos).ToString() + ")" : "");
   }
   if (!error.hint().empty()) out += PaintErr("hint: ", Colour::kCyan) + error.hint() + "\n";
   for (const Error* cause = error.cause(); cause; cause = cause->cause()) {
-    out += fmt::format("  because: {}{} {}\n", cause->pos().known() ? cause->pos().ToString() + ": " : "",
+    out += fmt::format("  because: {}{} {}\n", cause->pos().known() ? Shown(cause->pos()).ToString() + ": " : "",
                        ErrorCodeName(cause->code()), cause->message());
     if (!cause->hint().empty()) out += PaintErr("  hint: ", Colour::kCyan) + cause->hint() + "\n";
   }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,10 @@ class Terminal {
   bool out_is_terminal() const { return out_tty_; }
   bool err_is_terminal() const { return err_tty_; }
   bool quiet() const { return options_.quiet; }
+  /// Places in errors are relative to this folder (the project's); they are shown relative to the working directory.
+  void SetBase(std::filesystem::path folder);
+  /// The reader of standard output went away: what is written is lost.
+  bool nobody_reads() const { return std::ferror(stdout) != 0; }
   int width() const;  ///< columns of the terminal; 0 when the output is none
 
   /// `text` in a colour where the stream shows colours; as it is otherwise.
@@ -47,8 +52,10 @@ class Terminal {
 
  private:
   std::string Excerpt(const SourcePos& pos, std::string_view source) const;
+  SourcePos Shown(SourcePos pos) const;
   std::string Describe(const Error& error, bool warning, std::string_view source) const;
   Options options_;
+  std::filesystem::path base_;
   bool out_tty_, err_tty_, colour_out_, colour_err_;
 };
 

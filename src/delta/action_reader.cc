@@ -180,6 +180,7 @@ Metadata ReadMetadata(od::object object) {
       });
     }
   });
+  if (metadata.schema_string.empty()) Bad("metaData has no schemaString");
   return metadata;
 }
 

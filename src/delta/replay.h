@@ -33,11 +33,9 @@ class Replay {
  private:
   void ApplyAdd(Add&& add);
   void ApplyRemove(Remove&& remove);
-  void AddTombstone(Remove&& remove);
 
   std::shared_ptr<Snapshot> snapshot_;
-  std::vector<Add> pending_adds_;  // of the commit at hand
-  std::vector<Remove> pending_removes_;
+  std::vector<Add> pending_adds_;  // of the commit at hand: removes come first
   ActionReader reader_;
   bool have_protocol_ = false;
   bool have_metadata_ = false;

@@ -2,16 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
-
 #include "base/text.h"
 #include "delta/features.h"
 #include "delta/path_encoding.h"
 #include "delta/replay.h"
 
 namespace quern::delta {
-
-DataFile::DataFile(Add add) : add_(std::move(add)), canonical_(CanonicalPath(add_.path).value_or("")) {}
 
 const FileStats& DataFile::stats() const {
   std::call_once(once_, [this] { stats_ = FileStats::Parse(add_.stats); });
@@ -25,7 +21,7 @@ std::optional<int64_t> DataFile::live_records() const {
 }
 
 std::string FileKey(std::string_view path, const std::optional<DeletionVectorDescriptor>& vector) {
-  std::string key = CanonicalPath(path).value_or(std::string(path));
+  std::string key(path);
   if (vector) {
     key += '\x1f';
     key += vector->UniqueId();
@@ -74,9 +70,9 @@ void Replay::ApplyAdd(Add&& add) {
   if (!s.tombstones_.empty()) s.tombstones_.erase(FileKey(add.path, add.deletion_vector));
   s.total_bytes_ += add.size;
   auto file = std::make_shared<const DataFile>(std::move(add));
-  const auto it = s.by_path_.find(file->key());
+  const auto it = s.by_path_.find(file->add().path);
   if (it == s.by_path_.end()) {
-    s.by_path_.emplace(file->key(), s.files_.size());
+    s.by_path_.emplace(file->add().path, s.files_.size());
     s.files_.push_back(std::move(file));
     return;
   }
@@ -84,14 +80,13 @@ void Replay::ApplyAdd(Add&& add) {
   const size_t at = it->second;
   s.total_bytes_ -= s.files_[at]->add().size;
   s.by_path_.erase(it);
-  s.by_path_.emplace(file->key(), at);
+  s.by_path_.emplace(file->add().path, at);
   s.files_[at] = std::move(file);
 }
 
 void Replay::ApplyRemove(Remove&& remove) {
   Snapshot& s = *snapshot_;
-  const std::optional<std::string> canonical = CanonicalPath(remove.path);
-  const auto it = s.by_path_.find(canonical ? *canonical : std::string_view(remove.path));
+  const auto it = s.by_path_.find(remove.path);
   if (it != s.by_path_.end() && SameVector(s.files_[it->second]->add().deletion_vector, remove.deletion_vector)) {
     const size_t at = it->second;
     s.total_bytes_ -= s.files_[at]->add().size;
@@ -99,12 +94,8 @@ void Replay::ApplyRemove(Remove&& remove) {
     s.files_[at].reset();
     ++holes_;
   }
-  AddTombstone(std::move(remove));
-}
-
-void Replay::AddTombstone(Remove&& remove) {
   std::string key = FileKey(remove.path, remove.deletion_vector);
-  snapshot_->tombstones_.insert_or_assign(std::move(key), std::make_shared<const Remove>(std::move(remove)));
+  s.tombstones_.insert_or_assign(std::move(key), std::make_shared<const Remove>(std::move(remove)));
 }
 
 void Replay::Apply(Action&& action) {
@@ -134,29 +125,15 @@ void Replay::Apply(Action&& action) {
 }
 
 Result<void> Replay::ApplyText(std::string_view text, std::string_view file) {
-  // Within one commit a file's old entry (its removal) and its new one may come in any order, and the file keeps its place.
+  // Within one commit a remove of the old entry and an add of the new one may come in any order.
   pending_adds_.clear();
-  pending_removes_.clear();
   QUERN_TRY(reader_.Read(text, file, kStateActions, [&](Action&& action) {
     if (Add* add = std::get_if<Add>(&action)) {
       pending_adds_.push_back(std::move(*add));
-    } else if (Remove* remove = std::get_if<Remove>(&action)) {
-      pending_removes_.push_back(std::move(*remove));
     } else {
       Apply(std::move(action));
     }
   }));
-  std::unordered_set<std::string_view> added;
-  if (!pending_removes_.empty()) {
-    for (const Add& add : pending_adds_) added.insert(add.path);
-  }
-  for (Remove& remove : pending_removes_) {
-    if (added.count(remove.path)) {
-      AddTombstone(std::move(remove));
-    } else {
-      ApplyRemove(std::move(remove));
-    }
-  }
   for (Add& add : pending_adds_) ApplyAdd(std::move(add));
   return {};
 }
@@ -185,7 +162,7 @@ Result<SnapshotPtr> Replay::Finish(int64_t version, Timestamp modified, int64_t 
     for (size_t from = 0; from < s.files_.size(); ++from) {
       if (!s.files_[from]) continue;
       if (to != from) {
-        s.by_path_[s.files_[from]->key()] = to;
+        s.by_path_[s.files_[from]->add().path] = to;
         s.files_[to] = std::move(s.files_[from]);
       }
       ++to;
@@ -194,11 +171,7 @@ Result<SnapshotPtr> Replay::Finish(int64_t version, Timestamp modified, int64_t 
     holes_ = 0;
   }
   if (metadata_changed_ || !s.schema_) {
-    // A table may have no schema yet.
-    StructType schema;
-    if (!s.metadata_.schema_string.empty()) {
-      schema = QUERN_TRY_CONTEXT(ParseSchema(s.metadata_.schema_string), s.table_.Location());
-    }
+    StructType schema = QUERN_TRY_CONTEXT(ParseSchema(s.metadata_.schema_string), s.table_.Location());
     if (QUERN_TRY(ColumnMappingOf(s.metadata_)) == ColumnMapping::kNone) schema = WithoutMapping(schema);
     s.schema_ = std::make_shared<const StructType>(std::move(schema));
   }
@@ -275,8 +248,7 @@ std::string Snapshot::Property(std::string_view key, std::string_view otherwise)
 bool Snapshot::PropertyIsTrue(std::string_view key) const { return EqualsIgnoreCase(Property(key), "true"); }
 
 DataFilePtr Snapshot::FindFile(std::string_view path) const {
-  const std::optional<std::string> canonical = CanonicalPath(path);
-  const auto it = by_path_.find(canonical ? std::string_view(*canonical) : path);
+  const auto it = by_path_.find(path);
   return it == by_path_.end() ? nullptr : files_[it->second];
 }
 

@@ -19,10 +19,8 @@ namespace quern::delta {
 /// An active file of a table: its Add and, parsed at first use and kept, its statistics. Thread-safe.
 class DataFile {
  public:
-  explicit DataFile(Add add);
+  explicit DataFile(Add add) : add_(std::move(add)) {}
   const Add& add() const { return add_; }
-  /// The path's one spelling: what tells files apart.
-  std::string_view key() const { return canonical_.empty() ? std::string_view(add_.path) : canonical_; }
   const FileStats& stats() const;
   /// Rows in the file; nothing without statistics.
   std::optional<int64_t> num_records() const { return stats().num_records(); }
@@ -31,7 +29,6 @@ class DataFile {
 
  private:
   Add add_;
-  std::string canonical_;  // when it is not add_.path
   mutable std::once_flag once_;
   mutable FileStats stats_;
 };
