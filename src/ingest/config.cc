@@ -285,6 +285,7 @@ class TableReader {
       }
       const Rule rule = static_cast<Rule>(found - kRules.begin());
       contract.tables = contract.columns = contract.data_type = rule;
+      contract.rows = rule == Rule::kDiscardRow ? Rule::kDiscardRow : Rule::kFreeze;
       return;
     }
     YamlMap map(*node, "contract", diagnostics_);
@@ -296,6 +297,7 @@ class TableReader {
     read("tables", contract.tables);
     read("columns", contract.columns);
     read("data_type", contract.data_type);
+    contract.rows = contract.data_type == Rule::kDiscardRow ? Rule::kDiscardRow : Rule::kFreeze;
     if (auto name = map.Choice("rows", {"freeze", "discard_row"})) {
       contract.rows = *name == "freeze" ? Rule::kFreeze : Rule::kDiscardRow;
     }
@@ -349,6 +351,9 @@ class TableReader {
           if (*ratio < 0 || *ratio > 1) diagnostics_.Add(Wrong(inner.PosOf("min_ratio"), "min_ratio must be between 0 and 1"));
           else check.min_ratio = *ratio;
         }
+        if (auto rule = inner.Choice("no_files", {"ignore", "warn", "fail"})) {
+          check.no_files = *rule == "warn" ? RowCheck::Action::kWarn : *rule == "fail" ? RowCheck::Action::kFail : RowCheck::Action::kOff;
+        }
         inner.Finish();
       } else {
         action(*rows, rows->text());
@@ -364,9 +369,19 @@ class TableReader {
         diagnostics_.Add(Wrong(column->pos, fmt::format("'{}' is part of the key and cannot be optional", name)));
       }
     }
+    for (const ColumnConfig& column : table_.columns) {
+      if (table_.format == Format::kCsv && column.type && column.type->nested()) {
+        diagnostics_.Add(Wrong(column.pos, fmt::format("column '{}': CSV holds no {}", column.name, column.type->ToSql()),
+                               "declare it varchar and unfold it in a model"));
+      }
+    }
     if (table_.mode == Mode::kHistory && table_.child_tables) {
       diagnostics_.Add(Wrong(map_.PosOf("nested"), "mode history does not make child tables",
                              "use `nested: struct`, or mode merge"));
+    }
+    if (table_.mode == Mode::kDeleteInsert && table_.child_tables) {
+      diagnostics_.Add(Wrong(map_.PosOf("nested"), "mode delete_insert does not make child tables",
+                             "use `nested: struct`, or mode merge, append or replace"));
     }
   }
 

@@ -25,7 +25,7 @@ struct Contract {
   Rule tables = Rule::kEvolve;     ///< a table (or child table) that is not there yet
   Rule columns = Rule::kEvolve;    ///< a column or nested field that the table does not have
   Rule data_type = Rule::kFreeze;  ///< a value that does not fit its column's type
-  Rule rows = Rule::kFreeze;       ///< a row that cannot be cut into columns; kFreeze or kDiscardRow
+  Rule rows = Rule::kFreeze;       ///< a row that cannot be cut into columns: kFreeze or kDiscardRow (the default with data_type: discard_row)
 };
 
 struct ColumnConfig {
@@ -58,6 +58,7 @@ struct RowCheck {
   int loads = 10;          ///< how many of the newest earlier loads are looked at
   int min_loads = 3;       ///< fewer: no judgement
   double min_ratio = 0.3;  ///< of their median
+  Action no_files = Action::kOff;  ///< when no new file is there at all
 };
 
 struct TableConfig {
@@ -90,9 +91,11 @@ struct TableConfig {
 };
 
 inline constexpr std::string_view kFileColumn = "_quern_file";
+inline constexpr std::string_view kFileTimeColumn = "_quern_file_time";  ///< seen by expressions only
 inline constexpr std::string_view kRunColumn = "_quern_run";
 inline constexpr std::string_view kLoadedAtColumn = "_quern_loaded_at";
 inline constexpr std::string_view kIdColumn = "_quern_id";            ///< of a row that has child rows
+inline constexpr std::string_view kRootColumn = "_quern_root_id";     ///< of a child row: the _quern_id of the table's row
 inline constexpr std::string_view kParentColumn = "_quern_parent_id";
 inline constexpr std::string_view kIndexColumn = "_quern_index";      ///< of a child row in its list, from 0
 

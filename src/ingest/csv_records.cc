@@ -249,17 +249,12 @@ Result<std::vector<std::string>> ReadHeader(const SourceFile& file, const CsvDia
   auto reader = QUERN_TRY(ByteReader::Open(file.absolute, CompressionOfName(file.path), file.path));
   CsvScanner scanner(std::move(reader), dialect);
   CsvRecord record;
-  if (!QUERN_TRY(scanner.Next(record))) {
-    return Fail(Error(ErrorCode::kBadRow, dialect.header ? "the file is empty: it has not even a header line"
-                                                         : "the file is empty")
-                    .At({file.path, 1, 1})
-                    .Hint("`empty_files: skip` takes empty files for files without rows"));
-  }
+  std::vector<std::string> names;
+  if (!QUERN_TRY(scanner.Next(record))) return names;
   if (!record.reason.empty()) {
     return Fail(Error(ErrorCode::kBadRow, fmt::format("the header is broken: {}", record.reason))
                     .At({file.path, static_cast<int>(record.line), record.column}));
   }
-  std::vector<std::string> names;
   std::set<std::string> seen;
   int position = 1;
   for (const std::string_view field : record.fields) {

@@ -58,8 +58,8 @@ class CsvScanner {
 std::string Unquote(std::string_view field, const CsvDialect& dialect);
 
 /// The column names in a file's header; with `header: false` as many "column0", ... as the first record has fields.
-/// Errors: kBadRow for an empty file, a broken header, a name that is empty; kContract for two names that are equal but for
-/// case; those of the reader.
+/// Empty when the file holds no record at all. Errors: kBadRow for a broken header and for a name that is empty; kContract
+/// for two names that are equal but for case; those of the reader.
 Result<std::vector<std::string>> ReadHeader(const SourceFile& file, const CsvDialect& dialect);
 
 }  // namespace quern::ingest

@@ -12,7 +12,7 @@ namespace quern::ingest {
 inline constexpr std::string_view kFileTxn = "quern-file/";         ///< version: the loading run's logical date in ms
 inline constexpr std::string_view kContentTxn = "quern-content/";   ///< version: Fingerprint() of the file
 inline constexpr std::string_view kRowsTxn = "quern-rows/";         ///< version: rows that arrived in the file
-inline constexpr int64_t kForgotten = -9'000'000'000'000'000;       ///< version of a file whose load was undone
+inline constexpr int64_t kForgotten = -1;  ///< version of a file whose load was undone; the warehouse takes it for none
 
 /// What a table remembers of one file.
 struct LoadedFile {
