@@ -1,7 +1,8 @@
 #include "ingest/load.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
-#include <atomic>
 #include <set>
 
 #include "base/text.h"
@@ -78,7 +79,7 @@ class Loader {
     for (size_t g = 0; g < plan.groups.size(); ++g) {
       const bool last = g + 1 == plan.groups.size();
       std::vector<warehouse::CommitContext::Txn> txns;
-      if (g == 0 && options_.full_refresh) Forget(before, plan.groups[g], txns);
+      if (g == 0 && (options_.full_refresh || (config_.mode == Mode::kReplace && !config_.path.has_time()))) Forget(before, plan.groups[g], txns);
       if (last) {
         for (const SourceFile& file : plan.superseded) QUERN_TRY(RememberFile(file, -1, txns));
         if (!options_.effect_app.empty()) txns.push_back({name_, options_.effect_app, options_.effect_version});
@@ -118,8 +119,10 @@ class Loader {
     std::map<std::string, int64_t> fingerprints;
     if (remembered.empty()) return fingerprints;
     const warehouse::TableInfo info = QUERN_TRY(warehouse_.Describe(name_));
-    // Two seconds for file systems with coarse times.
-    const int64_t committed = info.modified ? MicrosSinceEpoch(*info.modified) - 2'000'000 : 0;
+    // Times of the file system on both sides: the warehouse's clock may be another. Two seconds for coarse ones.
+    struct stat log {};
+    const std::string commit = fmt::format("{}/_delta_log/{:020}.json", info.location, info.version);
+    const int64_t committed = ::stat(commit.c_str(), &log) == 0 ? (log.st_mtim.tv_sec - 2) * 1'000'000 : 0;
     for (const SourceFile& file : files) {
       if (!remembered.contains(file.path) || file.modified_micros < committed) continue;
       fingerprints[file.path] = QUERN_TRY(Fingerprint(file.absolute));
@@ -336,7 +339,7 @@ class Loader {
                     column.source, source.Sql())));
     for (const auto& row : found.rows) {
       const std::string text = engine::ToText(row[0]);
-      Type type = Type::OfJsonStructure(QUERN_TRY(ParseJson(text, "a structure")));
+      Type type = Type::OfJsonStructure(nlohmann::ordered_json::parse(text, nullptr, false));
       if (column.drop_new_fields) type = WithoutNewFields(type, column.type);
       if (!Fits(type, column.type)) bad.push_back(text);
     }

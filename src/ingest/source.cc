@@ -193,15 +193,14 @@ Result<void> Source::ReadStructure() {
   columns_.clear();
   children_.clear();
   if (answer->rows.empty() || engine::IsNull(answer->rows[0][0])) return {};  // no rows at all
-  const Json structure = QUERN_TRY(ParseJson(engine::ToText(answer->rows[0][0]), "the structure of the rows"));
+  // In the order in which the rows name the keys.
+  const auto structure = nlohmann::ordered_json::parse(engine::ToText(answer->rows[0][0]), nullptr, false);
   if (!structure.is_object()) {
     return Fail(Error(ErrorCode::kBadRow, "not every line is a JSON object").At({files_[0].path}));
   }
-  // Json sorts the keys; the columns come in the order in which the rows name them.
-  const auto ordered = nlohmann::ordered_json::parse(engine::ToText(answer->rows[0][0]), nullptr, false);
-  for (const auto& item : ordered.items()) {
+  for (const auto& item : structure.items()) {
     if (item.key().empty()) return Fail(Error(ErrorCode::kContract, "a row has an empty key").At({files_[0].path}));
-    Type type = Type::OfJsonStructure(structure.at(item.key()));
+    Type type = Type::OfJsonStructure(item.value());
     if (config_.child_tables && type.nested()) Unfold(type, {item.key()});
     else columns_.push_back({item.key(), Raw::kJson, std::move(type), "", "", {item.key()}});
   }

@@ -236,7 +236,7 @@ Type Type::List(Type element) {
 
 Result<Type> Type::Parse(std::string_view text, From from) { return Parser(text, from).Whole(); }
 
-Type Type::OfJsonStructure(const Json& structure) {
+Type Type::OfJsonStructure(const nlohmann::ordered_json& structure) {
   if (structure.is_object()) {
     Type type(Kind::kStruct);
     for (const auto& [name, inner] : structure.items()) {

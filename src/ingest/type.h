@@ -49,7 +49,7 @@ struct Type {
   /// Errors: kInvalidArgument.
   static Result<Type> Parse(std::string_view text, From from);
   /// From what json_group_structure gives: "UBIGINT", {"a": "VARCHAR"}, ["DOUBLE"].
-  static Type OfJsonStructure(const Json& structure);
+  static Type OfJsonStructure(const nlohmann::ordered_json& structure);
 
   std::string ToSql() const;  ///< VARCHAR for kUnknown
   bool nested() const { return kind == Kind::kStruct || kind == Kind::kList || kind == Kind::kMap; }
