@@ -50,6 +50,8 @@ function(quern_use_duckdb_pch target)
     file(WRITE ${CMAKE_BINARY_DIR}/duckdb_pch.cc "")
     add_library(quern_duckdb_pch STATIC ${CMAKE_BINARY_DIR}/duckdb_pch.cc)
     target_link_libraries(quern_duckdb_pch PRIVATE quern_flags fmt::fmt duckdb)
+    # Parts on DuckDB's own headers go into libquern_engine.so (src/cli/CMakeLists.txt).
+    set_target_properties(quern_duckdb_pch PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_precompile_headers(quern_duckdb_pch PRIVATE
       <algorithm> <chrono> <functional> <map> <memory> <mutex> <optional> <set> <string> <string_view>
       <unordered_map> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp> <duckdb.hpp>
@@ -60,5 +62,6 @@ function(quern_use_duckdb_pch target)
       <duckdb/main/extension/extension_loader.hpp> <duckdb/optimizer/filter_combiner.hpp>
       <duckdb/transaction/transaction_manager.hpp>)
   endif()
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_precompile_headers(${target} REUSE_FROM quern_duckdb_pch)
 endfunction()

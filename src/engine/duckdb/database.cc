@@ -4,8 +4,25 @@
 
 namespace quern::engine {
 
-DuckDatabase::DuckDatabase(std::unique_ptr<::duckdb::DuckDB> db) : db_(std::move(db)) {}
-DuckDatabase::~DuckDatabase() = default;
+namespace {
+
+class Embedded : public DuckDatabase {
+ public:
+  explicit Embedded(std::unique_ptr<::duckdb::DuckDB> db) : db_(std::move(db)) {}
+  Result<std::unique_ptr<Connection>> Connect() override {
+    try {
+      return std::make_unique<DuckConnection>(*db_);
+    } catch (const std::exception& e) {
+      return Fail(FromDuckDb(::duckdb::ErrorData(e), ""));
+    }
+  }
+  ::duckdb::DuckDB& native() override { return *db_; }
+
+ private:
+  std::unique_ptr<::duckdb::DuckDB> db_;
+};
+
+}  // namespace
 
 Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& options) {
   using DuckValue = ::duckdb::Value;
@@ -32,7 +49,7 @@ Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& op
     ::duckdb::Connection connection(*db);
     auto zone = connection.Query("SET GLOBAL TimeZone = 'UTC'");
     if (zone->HasError()) return Fail(FromDuckDb(zone->GetErrorObject(), ""));
-    return std::unique_ptr<DuckDatabase>(new DuckDatabase(std::move(db)));
+    return std::make_unique<Embedded>(std::move(db));
   } catch (const std::exception& e) {
     Error error = FromDuckDb(::duckdb::ErrorData(e), "");
     const ErrorCode code = error.code() == ErrorCode::kSqlExecution || error.code() == ErrorCode::kSqlBind ||
@@ -40,14 +57,6 @@ Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& op
                                ? ErrorCode::kInvalidArgument
                                : error.code();
     return Fail(Error(code, "opening DuckDB: " + error.message()).Hint(error.hint()));
-  }
-}
-
-Result<std::unique_ptr<Connection>> DuckDatabase::Connect() {
-  try {
-    return std::make_unique<DuckConnection>(*db_);
-  } catch (const std::exception& e) {
-    return Fail(FromDuckDb(::duckdb::ErrorData(e), ""));
   }
 }
 

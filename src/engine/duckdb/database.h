@@ -27,15 +27,11 @@ struct DuckDbOptions {
 class DuckDatabase {
  public:
   static Result<std::unique_ptr<DuckDatabase>> Open(const DuckDbOptions& options);
-  ~DuckDatabase();
+  virtual ~DuckDatabase() = default;
 
-  Result<std::unique_ptr<Connection>> Connect();
+  virtual Result<std::unique_ptr<Connection>> Connect() = 0;
   /// For parts that extend the engine in its own terms (src/warehouse); see engine/duckdb/native.h.
-  duckdb::DuckDB& native() { return *db_; }
-
- private:
-  explicit DuckDatabase(std::unique_ptr<duckdb::DuckDB> db);
-  std::unique_ptr<duckdb::DuckDB> db_;
+  virtual duckdb::DuckDB& native() = 0;
 };
 
 }  // namespace quern::engine
