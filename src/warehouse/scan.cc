@@ -111,6 +111,7 @@ class FileList : public duck::MultiFileList {
     ScanColumns columns{info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
     auto pruned = Prune(PredicateOf(filters, columns), true);
     if (pruned) {  // EXPLAIN says so
+      info.extra_info.file_filters = dynamic_cast<FileList&>(*pruned).predicate().ToString();
       info.extra_info.total_files = view().files.size();
       info.extra_info.filtered_files = pruned->GetTotalFileCount();
     }
