@@ -107,7 +107,7 @@ def test_partitions_read_equal(warehouse):
     delta = warehouse.delta("t")
     assert delta.metadata().partition_columns == ["region", "day", "moment"]
     assert warehouse.same("t", queried(delta)) == 100
-    assert delta.to_pyarrow_table(partitions=[("region", "=", "us east")]).num_rows == 25
+    assert delta.to_pyarrow_table(filters=[("region", "=", "us east")]).num_rows == 25
     warehouse.run("DELETE FROM t WHERE region = 'a/b =%?#ä' AND id < 50", "UPDATE t SET region = NULL WHERE id = 99")
     warehouse.same("t", queried(warehouse.delta("t")))
 
@@ -178,7 +178,7 @@ def test_what_they_write_reads_equal(warehouse, partitions):
     write_deltalake(path, theirs().slice(0, 50), mode="append")
     delta = DeltaTable(path)
     delta.delete("id >= 100 AND id < 120")
-    delta.update({"s": "'changed'"}, "id < 10")
+    delta.update({"s": "'changed'"}, predicate="id < 10")
     source = pa.table({"id": pa.array([5, 100000], pa.int64()), "s": ["m", "m"]})
     delta.merge(source, "t.id = s.id", "s", "t").when_matched_update({"s": "s.s"}).when_not_matched_insert({"id": "s.id", "s": "s.s"}).execute()
     delta.create_checkpoint()
