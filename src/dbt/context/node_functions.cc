@@ -1,0 +1,356 @@
+// ref, source, config, var, env_var, doc, builtins, statement results: functions that look at the node under way.
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/secrets.h"
+#include "base/text.h"
+#include "dbt/config.h"
+#include "dbt/context/render_context.h"
+#include "dbt/context/values.h"
+
+namespace quern::dbt {
+
+using jinja::CallArgs;
+using jinja::State;
+using jinja::Value;
+using Mode = RenderContext::Mode;
+
+namespace {
+
+Result<Ref> RefArgs(CallArgs& args) {
+  Ref ref;
+  ref.pos = args.state.place();
+  if (args.args.empty() || args.args.size() > 2) {
+    return Fail(Error(ErrorCode::kTemplateType, "ref takes a name, or a package and a name"));
+  }
+  for (const Value& arg : args.args) {
+    if (!arg.is_string()) return Fail(Error(ErrorCode::kTemplateType, "ref wants names as text, not " + arg.Repr()));
+  }
+  ref.name = args.args.back().AsString();
+  if (args.args.size() == 2) ref.package = args.args[0].AsString();
+  for (const auto& kwarg : args.kwargs) {
+    if (kwarg.name == "version" || kwarg.name == "v") {
+      if (!kwarg.value.is_none()) ref.version = kwarg.value.ToString();
+    } else {
+      return Fail(Error(ErrorCode::kTemplateType, "ref has no argument '" + std::string(kwarg.name) + "'"));
+    }
+  }
+  return ref;
+}
+
+/// The relation of a parent; for reads "as before the run" with the version that stood then.
+Result<Value> ParentRelation(RenderContext& context, const ManifestNode& parent) {
+  RelationData data = context.RelationOf(parent);
+  if (context.node && std::find(context.node->before_run.begin(), context.node->before_run.end(), parent.unique_id) != context.node->before_run.end()) {
+    if (auto it = context.locals.find("__before_run"); it != context.locals.end()) {
+      if (auto version = it->second.Get(parent.unique_id)) data.suffix = "AT (VERSION => " + version->ToString() + ")";
+    }
+  }
+  return MakeRelation(std::move(data));
+}
+
+Result<Value> RefFunction(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  Ref ref = QUERN_TRY(RefArgs(args));
+  if (context.mode == Mode::kYaml) return Fail(Error(ErrorCode::kTemplateType, "ref cannot be used here"));
+  if (context.mode == Mode::kParse) {
+    if (context.capture) {
+      auto& refs = context.capture->refs;
+      if (std::find(refs.begin(), refs.end(), ref) == refs.end()) refs.push_back(std::move(ref));
+    }
+    return MakeRelation(context.node ? context.RelationOf(*context.node) : RelationData{});
+  }
+  const ManifestNode* parent = context.workspace.ResolveRef(ref, context.package.name);
+  if (!parent) {
+    static const ManifestNode kNone;
+    return Fail(context.workspace.UnknownRef(ref, context.node ? *context.node : kNone));
+  }
+  if (context.check_refs && context.node &&
+      std::find(context.node->depends_on.begin(), context.node->depends_on.end(), parent->unique_id) == context.node->depends_on.end()) {
+    return Fail(Error(ErrorCode::kDbtCompile, "ref('" + ref.name + "') was not seen when the project was read, so that its order is unknown")
+                    .Hint("add a comment to " + context.node->name + ":  -- depends_on: {{ ref('" + ref.name + "') }}"));
+  }
+  if (parent->is_ephemeral()) {
+    if (std::find(context.ephemeral.begin(), context.ephemeral.end(), parent->unique_id) == context.ephemeral.end()) {
+      context.ephemeral.push_back(parent->unique_id);
+    }
+  }
+  return ParentRelation(context, *parent);
+}
+
+Result<Value> SourceFunction(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  auto bound = QUERN_TRY(args.Bind("source", {"source_name", "table_name"}, 2));
+  if (!bound[0]->is_string() || !bound[1]->is_string()) return Fail(Error(ErrorCode::kTemplateType, "source wants names as text"));
+  SourceRef ref{bound[0]->AsString(), bound[1]->AsString(), args.state.place()};
+  if (context.mode == Mode::kYaml) return Fail(Error(ErrorCode::kTemplateType, "source cannot be used here"));
+  if (context.mode == Mode::kParse) {
+    if (context.capture) {
+      auto& sources = context.capture->sources;
+      if (std::find(sources.begin(), sources.end(), ref) == sources.end()) sources.push_back(std::move(ref));
+    }
+    return MakeRelation(context.node ? context.RelationOf(*context.node) : RelationData{});
+  }
+  const ManifestNode* parent = context.workspace.ResolveSource(ref, context.package.name);
+  if (!parent) {
+    static const ManifestNode kNone;
+    return Fail(context.workspace.UnknownSource(ref, context.node ? *context.node : kNone));
+  }
+  return ParentRelation(context, *parent);
+}
+
+/// `config`: called, it records (while parsing); asked, it answers.
+class ConfigObject : public jinja::Object {
+ public:
+  std::string TypeName() const override { return "config"; }
+  bool callable() const override { return true; }
+
+  Result<Value> Call(CallArgs& args) override {
+    RenderContext& context = RenderContext::Of(args.state);
+    if (!context.capture) return Value("");
+    Value given = Value::NewDict();
+    if (!args.args.empty()) {
+      if (args.args.size() > 1 || !args.args[0].is_dict() || !args.kwargs.empty()) {
+        return Fail(Error(ErrorCode::kTemplateType, "config takes keywords: config(materialized='table')"));
+      }
+      given = args.args[0];
+    } else {
+      given = args.KeywordDict();
+    }
+    Result<Json> json = given.ToJson();
+    if (!json) return Fail(std::move(std::move(json).error()).Context("config"));
+    MergeConfig(context.capture->config, *json);
+    return Value("");
+  }
+
+  Result<std::optional<Value>> CallMethod(std::string_view name, CallArgs& args) override {
+    RenderContext& context = RenderContext::Of(args.state);
+    if (name == "get" || name == "require" || name == "meta_get" || name == "meta_require") {
+      auto bound = QUERN_TRY(args.Bind(name, {"name", "default", "validator"}, 1));
+      std::string key = bound[0]->ToString();
+      bool meta = name.rfind("meta_", 0) == 0;
+      std::optional<Value> found = Look(context, key, meta);
+      if (found && !found->is_none()) return found;
+      if (name.find("require") != std::string_view::npos && context.execute() && !found) {
+        return Fail(Error(ErrorCode::kDbtCompile, "config '" + key + "' must be given" + (context.node ? " for " + context.node->name : "")));
+      }
+      if (bound[1]) return *bound[1];
+      return found ? *found : Value();
+    }
+    if (name == "set") {
+      return Value("");
+    }
+    if (name == "persist_relation_docs" || name == "persist_column_docs") {
+      std::optional<Value> docs = Look(context, "persist_docs", false);
+      if (!docs || !docs->is_dict()) return Value(false);
+      auto flag = docs->Get(name == "persist_relation_docs" ? "relation" : "columns");
+      return Value(flag && flag->Truthy());
+    }
+    return std::nullopt;
+  }
+  Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
+    RenderContext& context = RenderContext::Of(state);
+    return Look(context, std::string(name), false);
+  }
+  Result<std::optional<Value>> Item(const Value& key, State& state) override {
+    if (!key.is_string()) return std::nullopt;
+    return Look(RenderContext::Of(state), key.AsString(), false);
+  }
+
+ private:
+  static std::optional<Value> Look(RenderContext& context, const std::string& written, bool only_meta) {
+    std::string key = written == "pre_hook" ? "pre-hook" : written == "post_hook" ? "post-hook" : written;
+    auto in = [&](const Json& config) -> std::optional<Value> {
+      if (!only_meta) {
+        if (auto it = config.find(key); it != config.end()) return Value::FromJson(*it);
+      }
+      if (auto meta = config.find("meta"); meta != config.end() && meta->is_object()) {
+        if (auto it = meta->find(key); it != meta->end()) return Value::FromJson(*it);
+      }
+      return std::nullopt;
+    };
+    if (context.capture) {
+      if (auto found = in(context.capture->config)) return found;
+    }
+    if (context.config) return in(*context.config);
+    if (context.node) return in(context.node->config);
+    return std::nullopt;
+  }
+};
+
+class VarObject : public jinja::Object {
+ public:
+  std::string TypeName() const override { return "var"; }
+  bool callable() const override { return true; }
+  Result<Value> Call(CallArgs& args) override {
+    RenderContext& context = RenderContext::Of(args.state);
+    auto bound = QUERN_TRY(args.Bind("var", {"var_name", "default"}, 1));
+    std::string name = bound[0]->ToString();
+    if (auto value = context.Var(name)) return *value;
+    if (bound[1]) return *bound[1];
+    std::vector<std::string> known;
+    for (const Json* vars : {&context.package.vars, &context.workspace.root().vars, &context.workspace.invocation().vars}) {
+      if (vars->is_object()) {
+        for (const auto& [key, value] : vars->items()) known.push_back(key);
+      }
+    }
+    std::string hint = DidYouMean(name, known);
+    return Fail(Error(ErrorCode::kTemplateUndefined, "var '" + name + "' is not defined")
+                    .Hint(hint.empty() ? "define it under vars: in dbt_project.yml, give --vars, or a default: var('" + name + "', ...)" : hint));
+  }
+  Result<std::optional<Value>> CallMethod(std::string_view name, CallArgs& args) override {
+    if (name != "has_var") return std::nullopt;
+    auto bound = QUERN_TRY(args.Bind("has_var", {"var_name"}, 1));
+    return Value(RenderContext::Of(args.state).Var(bound[0]->ToString()).has_value());
+  }
+};
+
+Result<Value> EnvVar(CallArgs& args) {
+  auto bound = QUERN_TRY(args.Bind("env_var", {"var", "default"}, 1));
+  std::string name = bound[0]->ToString();
+  RenderContext& context = RenderContext::Of(args.state);
+  bool secret = name.rfind("DBT_ENV_SECRET", 0) == 0 || name.rfind("QUERN_SECRET", 0) == 0;
+  if (secret && context.mode != Mode::kYaml) {
+    return Fail(Error(ErrorCode::kTemplateRaised, "secret environment variables ('" + name + "') may be used in profiles.yml only"));
+  }
+  if (const char* value = std::getenv(name.c_str())) {
+    if (secret) RegisterSecret(value);
+    return Value(value);
+  }
+  if (bound[1] && !bound[1]->is_none()) return Value(bound[1]->ToString());
+  return Fail(Error(ErrorCode::kTemplateUndefined, "environment variable '" + name + "' is not set").Hint("set it, or give a default: env_var('" + name + "', '...')"));
+}
+
+Result<Value> Doc(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  if (args.args.empty() || args.args.size() > 2) return Fail(Error(ErrorCode::kTemplateType, "doc takes a name, or a package and a name"));
+  std::string name = args.args.back().ToString();
+  const auto& docs = context.workspace.manifest().docs;
+  std::vector<std::string> packages;
+  if (args.args.size() == 2) {
+    packages = {args.args[0].ToString()};
+  } else {
+    packages = {context.package.name, context.workspace.root().name};
+    for (const auto& package : context.workspace.packages()) packages.push_back(package->name);
+  }
+  for (const std::string& package : packages) {
+    if (auto it = docs.find("doc." + package + "." + name); it != docs.end()) {
+      if (context.capture) context.capture->macros.push_back(it->first);
+      return Value(it->second.text);
+    }
+  }
+  std::vector<std::string> known;
+  for (const auto& [id, doc] : docs) known.push_back(doc.name);
+  std::string hint = DidYouMean(name, known);
+  Error error(ErrorCode::kTemplateUndefined, "there is no docs block '" + name + "'");
+  if (!hint.empty()) error = std::move(error).Hint(hint);
+  return Fail(std::move(error));
+}
+
+Result<Value> StoreResult(CallArgs& args) {
+  auto bound = QUERN_TRY(args.Bind("store_result", {"name", "response", "agate_table"}, 2));
+  RenderContext& context = RenderContext::Of(args.state);
+  context.results[bound[0]->ToString()] = {bound[2].value_or(Value()), *bound[1]};
+  return Value("");
+}
+
+Result<Value> StoreRawResult(CallArgs& args) {
+  auto bound = QUERN_TRY(args.Bind("store_raw_result", {"name", "message", "code", "rows_affected", "agate_table"}, 1));
+  RenderContext& context = RenderContext::Of(args.state);
+  Value response = Value::NewDict({{"_message", bound[1].value_or(Value())}, {"code", bound[2].value_or(Value())}, {"rows_affected", bound[3].value_or(Value())}});
+  context.results[bound[0]->ToString()] = {bound[4].value_or(Value()), response};
+  return Value("");
+}
+
+Result<Value> LoadResult(CallArgs& args) {
+  auto bound = QUERN_TRY(args.Bind("load_result", {"name"}, 1));
+  RenderContext& context = RenderContext::Of(args.state);
+  auto it = context.results.find(bound[0]->ToString());
+  if (it == context.results.end()) return Value();
+  Value data = Value::NewList();
+  if (!it->second.table.is_none()) {
+    Result<std::vector<Value>> rows = it->second.table.Iterate();
+    if (rows) data = Value::NewList(*std::move(rows));
+  }
+  return Value::NewDict({{"response", it->second.response}, {"table", it->second.table}, {"data", data}});
+}
+
+Result<Value> WriteFunction(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  if (context.write && !args.args.empty()) context.write(args.args[0].ToString());
+  return Value("");
+}
+
+Result<Value> RenderFunction(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  auto bound = QUERN_TRY(args.Bind("render", {"string"}, 1));
+  std::string text = bound[0]->ToString();
+  if (!HasJinja(text)) return *bound[0];
+  std::string file = context.node ? context.workspace.Shown(context.package, context.node->original_file_path) : "dbt_project.yml";
+  jinja::TemplatePtr compiled = QUERN_TRY(context.workspace.jinja().Compile(text, file + " (hook)"));
+  jinja::RenderResult result = QUERN_TRY(compiled->Render(context.workspace.ScopeOf(context.package.name), context.Options()));
+  return Value(std::move(result.text));
+}
+
+Result<Value> LoadSeed(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  if (!context.load_seed) return Fail(Error(ErrorCode::kTemplateRaised, "load_agate_table works in a seed only"));
+  return context.load_seed();
+}
+
+/// `context`: every name by key, macros included.
+class ContextObject : public jinja::Object {
+ public:
+  std::string TypeName() const override { return "context"; }
+  Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
+    auto& context = RenderContext::Of(state);
+    const Macro* macro = context.workspace.macros().Lookup(context.package.name, name);
+    if (macro) return macro->callable;
+    return state.Lookup(name);
+  }
+  Result<std::optional<Value>> Item(const Value& key, State& state) override {
+    if (!key.is_string()) return std::nullopt;
+    return Attribute(key.AsString(), state);
+  }
+  Result<std::optional<Value>> CallMethod(std::string_view name, CallArgs& args) override {
+    if (name == "get") {
+      auto bound = QUERN_TRY(args.Bind("get", {"key", "default"}, 1));
+      auto found = QUERN_TRY(Attribute(bound[0]->ToString(), args.state));
+      if (found && !found->is_undefined()) return found;
+      return bound[1] ? *bound[1] : Value();
+    }
+    if (name == "update") {
+      if (!args.args.empty() && args.args[0].is_dict()) {
+        for (const auto& entry : args.args[0].AsDict().entries()) RenderContext::Of(args.state).locals[entry.key.ToString()] = entry.value;
+      }
+      return Value();
+    }
+    return std::nullopt;
+  }
+  bool is_mapping() const override { return true; }
+};
+
+}  // namespace
+
+std::vector<std::pair<std::string, Value>> NodeFunctions() {
+  Value ref = Value::Function("ref", RefFunction), source = Value::Function("source", SourceFunction);
+  Value config(jinja::MakeRef<ConfigObject>());
+  Value builtins = Value::NewDict({{"ref", ref}, {"source", source}, {"config", config}});
+  builtins.Freeze();
+  return {{"ref", ref},
+          {"source", source},
+          {"config", config},
+          {"builtins", builtins},
+          {"var", Value(jinja::MakeRef<VarObject>())},
+          {"env_var", Value::Function("env_var", EnvVar)},
+          {"doc", Value::Function("doc", Doc)},
+          {"store_result", Value::Function("store_result", StoreResult)},
+          {"store_raw_result", Value::Function("store_raw_result", StoreRawResult)},
+          {"load_result", Value::Function("load_result", LoadResult)},
+          {"write", Value::Function("write", WriteFunction)},
+          {"render", Value::Function("render", RenderFunction)},
+          {"load_agate_table", Value::Function("load_agate_table", LoadSeed)},
+          {"context", Value(jinja::MakeRef<ContextObject>())}};
+}
+
+}  // namespace quern::dbt
