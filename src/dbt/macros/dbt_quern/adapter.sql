@@ -1,0 +1,26 @@
+{# "Now" of a run that is about an interval is the interval's end, so that a late run gives the same rows; without one, the clock. #}
+{% macro quern__snapshot_get_time() -%}
+  {%- set end = var('data_interval_end', none) -%}
+  {%- if end is not none -%}
+(timestamptz '{{ end }}' at time zone 'UTC')
+  {%- else -%}
+(now() at time zone 'UTC')
+  {%- endif -%}
+{%- endmacro %}
+
+{# Delta's partition columns and table properties. #}
+{% macro quern__table_properties_sql() -%}
+  {%- set columns = config.get('partition_by') -%}
+  {%- set properties = config.get('table_properties') or {} -%}
+  {%- set out = '' -%}
+  {%- if columns -%}
+    {%- set names = [columns] if columns is string else columns -%}
+    {%- set out = out ~ '\npartitioned by (' ~ get_quoted_csv(names) ~ ')' -%}
+  {%- endif -%}
+  {%- if properties -%}
+    {%- set pairs = [] -%}
+    {%- for key, value in properties.items() -%}{%- do pairs.append("'" ~ key ~ "' = '" ~ (value | string | replace("'", "''")) ~ "'") -%}{%- endfor -%}
+    {%- set out = out ~ '\nwith (' ~ pairs | join(', ') ~ ')' -%}
+  {%- endif -%}
+  {{ return(out) }}
+{%- endmacro %}
