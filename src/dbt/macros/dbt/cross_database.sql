@@ -180,7 +180,7 @@
 {# Boundaries crossed between two moments; weeks begin on Sunday. #}
 {% macro default__datediff(first_date, second_date, datepart) -%}
 {%- if datepart | lower == 'week' -%}
-date_diff('week', cast({{ first_date }} as timestamp) + interval 1 day, cast({{ second_date }} as timestamp) + interval 1 day)
+(date_diff('day', date_trunc('week', cast({{ first_date }} as timestamp) + interval 1 day), date_trunc('week', cast({{ second_date }} as timestamp) + interval 1 day)) // 7)
 {%- else -%}
 date_diff('{{ datepart }}', cast({{ first_date }} as timestamp), cast({{ second_date }} as timestamp))
 {%- endif -%}
