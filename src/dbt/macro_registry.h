@@ -21,8 +21,9 @@ struct Macro {
   jinja::Value callable;
 };
 
-/// Texts of the built-in macros, compiled into the program: file name and text.
+/// Texts of the built-in macros, compiled into the program: package, file name and text.
 struct BuiltinMacroFile {
+  const char* package;  ///< in unique ids: "dbt", "dbt_duckdb", "dbt_quern"; all are looked up as "dbt"
   const char* name;
   const char* text;
 };

@@ -138,6 +138,10 @@ class ConfigObject : public jinja::Object {
       return found ? *found : Value();
     }
     if (name == "set") {
+      auto bound = QUERN_TRY(args.Bind(name, {"name", "value"}, 2));
+      Result<Json> json = bound[1]->ToJson();
+      if (!json) return Fail(std::move(json).error());
+      context.config_set[bound[0]->ToString()] = *std::move(json);
       return Value("");
     }
     if (name == "persist_relation_docs" || name == "persist_column_docs") {
@@ -169,6 +173,9 @@ class ConfigObject : public jinja::Object {
       }
       return std::nullopt;
     };
+    if (!context.config_set.empty()) {
+      if (auto found = in(context.config_set)) return found;
+    }
     if (context.capture) {
       if (auto found = in(context.capture->config)) return found;
     }

@@ -53,6 +53,7 @@ class RenderContext {
   /// Unique ids of ephemeral models that were named, in order.
   std::vector<std::string> ephemeral;
   std::map<std::string, StatementResult> results;
+  Json config_set = Json::object();               ///< what config.set() put over the node's config
   Session* session = nullptr;                     ///< null: nothing may be run
   const schedule::RunContext* run = nullptr;      ///< null outside runs
   schedule::TaskLog* log = nullptr;
