@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "base/yaml.h"
+#include "jinja/value.h"
 
 namespace quern::dbt {
 
@@ -56,6 +57,7 @@ struct TestMetadata {
   std::string name;                     ///< "unique"
   std::optional<std::string> package;   ///< "dbt_utils" of dbt_utils.unique
   Json kwargs = Json::object();
+  jinja::Value arguments;               ///< the same as a dict of templates, in the order of the file; frozen
   std::optional<std::string> column_name;
   std::string file_key_name;            ///< "models.stg_orders"
   std::optional<std::string> attached_node;

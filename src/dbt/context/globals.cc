@@ -218,8 +218,9 @@ Value MakeExceptions() {
   return out;
 }
 
-Value Flags(const Workspace& workspace) {
-  const Invocation& invocation = workspace.invocation();
+}  // namespace
+
+Value MakeFlags(const Workspace& workspace, const Invocation& invocation) {
   Value flags = Value::NewDict({{"FULL_REFRESH", invocation.full_refresh},
                                 {"STORE_FAILURES", invocation.store_failures},
                                 {"WHICH", Value(invocation.which)},
@@ -240,8 +241,11 @@ Value Flags(const Workspace& workspace) {
                                 {"REQUIRE_SQL_HEADER_IN_TEST_CONFIGS", false},
                                 {"PROFILES_DIR", workspace.options().profiles_dir ? Value(workspace.options().profiles_dir->string()) : Value()},
                                 {"TARGET_PATH", Value(workspace.target_path().string())}});
+  flags.Freeze();
   return flags;
 }
+
+namespace {
 
 Value TargetValue(const Target& target) {
   Value out = Value::FromJson(target.fields);
@@ -286,7 +290,7 @@ std::vector<std::pair<std::string, Value>> ContextGlobals(const Workspace& works
   add("adapter", MakeAdapter(workspace));
   add("target", TargetValue(workspace.target()));
   add("env", TargetValue(workspace.target()));
-  add("flags", Flags(workspace));
+  add("flags", MakeFlags(workspace, workspace.invocation()));
   add("project_name", Value(workspace.root().name));
   add("dbt_version", Value(kDbtVersion));
   add("invocation_id", Value(workspace.invocation().id));

@@ -90,6 +90,9 @@ Value RenderContext::Model() {
 
 Result<std::optional<Value>> RenderContext::Find(std::string_view name, State& state) {
   if (auto it = locals.find(name); it != locals.end()) return it->second;
+  if (shared) {
+    if (auto it = shared->find(name); it != shared->end()) return it->second;
+  }
   if (name == "execute") return Value(execute());
   if (name == "model" && node) return Model();
   if (name == "this") {

@@ -50,6 +50,8 @@ class RenderContext {
   const Json* config = nullptr;
   /// Names of this render alone: this, sql, pre_hooks, ... They win over the workspace's.
   std::map<std::string, jinja::Value, std::less<>> locals;
+  /// Names of the whole run: flags, invocation_id, ... They come after `locals`. Not owned; may be null.
+  const std::map<std::string, jinja::Value, std::less<>>* shared = nullptr;
   /// Unique ids of ephemeral models that were named, in order.
   std::vector<std::string> ephemeral;
   std::map<std::string, StatementResult> results;
@@ -87,6 +89,8 @@ class RenderContext {
 
 /// A node as templates see it (`model`, `graph.nodes[...]`): the keys of its manifest entry.
 jinja::Value NodeValue(const ManifestNode& node);
+/// `flags` for one invocation.
+jinja::Value MakeFlags(const Workspace& workspace, const Invocation& invocation);
 /// Functions and values that all contexts share.
 std::vector<std::pair<std::string, jinja::Value>> ContextGlobals(const Workspace& workspace);
 /// ref, source, config, var, this's helpers: those that look at the node.

@@ -243,12 +243,14 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   metadata.name = bare;
   metadata.package = test_package;
   if (Result<Json> json = kwargs.ToJson()) metadata.kwargs = *std::move(json);
+  metadata.arguments = kwargs;
   if (column) metadata.column_name = column->name;
   metadata.file_key_name = target.key_name;
   if (target.attached) {
     metadata.attached_node = target.attached->unique_id;
     node->group = target.attached->group;
   }
+  kwargs.Freeze();
   node->test = std::move(metadata);
   node->alias = full;
   node->database = w_.target().database;
