@@ -65,7 +65,7 @@ class WorkspaceLoader {
     provisional->root = w_.options_.project_dir;
     provisional->root_shown = w_.options_.shown_prefix;
     w_.packages_.push_back(std::move(provisional));
-    for (auto& [name, value] : NodeFunctions()) w_.globals_[name] = value;
+    for (auto& [name, value] : NodeFunctions(w_)) w_.globals_[name] = value;
     w_.scopes_[""] = std::make_shared<PackageScope>();
     if (!ReadAhead()) return false;
     if (!LoadProfile()) return false;

@@ -265,7 +265,7 @@ Value Function(const char* name, NativeFunction function) { return Value::Functi
 }  // namespace
 
 std::vector<std::pair<std::string, Value>> ContextGlobals(const Workspace& workspace) {
-  std::vector<std::pair<std::string, Value>> out = NodeFunctions();
+  std::vector<std::pair<std::string, Value>> out = NodeFunctions(workspace);
   auto add = [&](std::string name, Value value) { out.emplace_back(std::move(name), std::move(value)); };
   auto function = [&](const char* name, NativeFunction f) { add(name, Function(name, std::move(f))); };
   function("log", LogFunction);

@@ -308,6 +308,10 @@ Result<Value> LoadSeed(CallArgs& args) {
 /// `context`: every name by key, macros included.
 class ContextObject : public jinja::Object {
  public:
+  explicit ContextObject(const Workspace& workspace) : workspace_(workspace) {}
+  Result<std::optional<bool>> Contains(const Value& key) const override {
+    return key.is_string() && (workspace_.macros().Lookup(workspace_.root().name, key.AsString()) || workspace_.Global(key.AsString()));
+  }
   std::string TypeName() const override { return "context"; }
   Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
     auto& context = RenderContext::Of(state);
@@ -335,11 +339,14 @@ class ContextObject : public jinja::Object {
     return std::nullopt;
   }
   bool is_mapping() const override { return true; }
+
+ private:
+  const Workspace& workspace_;
 };
 
 }  // namespace
 
-std::vector<std::pair<std::string, Value>> NodeFunctions() {
+std::vector<std::pair<std::string, Value>> NodeFunctions(const Workspace& workspace) {
   Value ref = Value::Function("ref", RefFunction), source = Value::Function("source", SourceFunction);
   Value config(jinja::MakeRef<ConfigObject>());
   Value builtins = Value::NewDict({{"ref", ref}, {"source", source}, {"config", config}});
@@ -357,7 +364,7 @@ std::vector<std::pair<std::string, Value>> NodeFunctions() {
           {"write", Value::Function("write", WriteFunction)},
           {"render", Value::Function("render", RenderFunction)},
           {"load_agate_table", Value::Function("load_agate_table", LoadSeed)},
-          {"context", Value(jinja::MakeRef<ContextObject>())}};
+          {"context", Value(jinja::MakeRef<ContextObject>(workspace))}};
 }
 
 }  // namespace quern::dbt

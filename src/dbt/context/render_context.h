@@ -94,7 +94,7 @@ jinja::Value MakeFlags(const Workspace& workspace, const Invocation& invocation)
 /// Functions and values that all contexts share.
 std::vector<std::pair<std::string, jinja::Value>> ContextGlobals(const Workspace& workspace);
 /// ref, source, config, var, this's helpers: those that look at the node.
-std::vector<std::pair<std::string, jinja::Value>> NodeFunctions();
+std::vector<std::pair<std::string, jinja::Value>> NodeFunctions(const Workspace& workspace);
 /// `adapter`.
 jinja::Value MakeAdapter(const Workspace& workspace);
 /// Filters and tests of dbt's own.

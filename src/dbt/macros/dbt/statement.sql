@@ -14,6 +14,8 @@
 
 {# Stands for a statement that was not needed. #}
 {% macro noop_statement(name=None, message=None, code=None, rows_affected=None, res=None) -%}
+  {%- set code = caller() -%}
+  {%- if name == 'main' -%}{%- do write(code) -%}{%- endif -%}
   {%- if name is not none -%}
     {%- do store_raw_result(name, message=message, code=code, rows_affected=rows_affected, agate_table=res) -%}
   {%- endif -%}
