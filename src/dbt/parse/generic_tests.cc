@@ -23,6 +23,7 @@ struct Parser::TestTarget {
   std::string key_name;    ///< "models.stg_orders"
   const ManifestNode* attached = nullptr;
   const std::vector<ColumnInfo>* columns = nullptr;
+  std::vector<std::string> tags;  ///< of a source: its tests have them too
 };
 
 namespace {
@@ -82,6 +83,7 @@ void Parser::ParseGenericTests(const Package& package) {
         target.model = "{{ get_where_subquery(source('" + entry->name + "', '" + name->text() + "')) }}";
         target.key_name = "sources." + entry->name;
         target.columns = &node->columns;
+        target.tags = node->tags;
         ParseTestsOf(target, table);
       }
     } else if (entry->section == "models" || entry->section == "seeds" || entry->section == "snapshots") {
@@ -232,7 +234,8 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   node->created_at = static_cast<double>(MicrosSinceEpoch(w_.invocation().started)) / 1e6;
   node->unique_id = "test." + package.name + "." + full + "." + TestHash(full, bare, test_package ? Value(*test_package) : Value(), kwargs);
   node->fqn = {package.name};
-  for (const auto& part : std::filesystem::path(target.file->relative_path).parent_path()) node->fqn.push_back(part.string());
+  std::filesystem::path folder = std::filesystem::path(target.file->relative_path).parent_path();
+  for (const auto& part : folder) node->fqn.push_back(part.string());
   node->fqn.push_back(full);
   node->description = description;
   std::string call;
@@ -255,7 +258,8 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   node->alias = full;
   node->database = w_.target().database;
   node->schema = w_.target().schema;
-  if (column) node->tags = column->tags;
+  node->tags = target.tags;
+  if (column) node->tags.insert(node->tags.end(), column->tags.begin(), column->tags.end());
   for (const std::string& tag : ConfigTexts(config.value("tags", Json()))) node->tags.push_back(tag);
   std::sort(node->tags.begin(), node->tags.end());
   node->tags.erase(std::unique(node->tags.begin(), node->tags.end()), node->tags.end());
@@ -267,6 +271,7 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   if (!ConfigTruth(base.value("enabled", Json(true)))) {
     node->config = base;
     node->config["enabled"] = false;
+    ResolveNames(*node, package);
     m_.disabled[node->unique_id].push_back(std::move(node));
     return;
   }

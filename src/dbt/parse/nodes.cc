@@ -25,7 +25,8 @@ std::string Section(ResourceType type) {
 
 std::vector<std::string> FqnOf(const Package& package, const std::string& relative_path, const std::string& name) {
   std::vector<std::string> fqn = {package.name};
-  for (const auto& part : fs::path(relative_path).parent_path()) fqn.push_back(part.string());
+  fs::path folder = fs::path(relative_path).parent_path();
+  for (const auto& part : folder) fqn.push_back(part.string());
   fqn.push_back(name);
   return fqn;
 }
@@ -123,7 +124,8 @@ void Parser::ParseSnapshots(const Package& package) {
       node->path = file.relative_path;
       node->original_file_path = file.original_path;
       node->fqn = {package.name};
-      for (const auto& part : fs::path(file.relative_path).replace_extension()) node->fqn.push_back(part.string());
+      fs::path stem = fs::path(file.relative_path).replace_extension();
+      for (const auto& part : stem) node->fqn.push_back(part.string());
       node->fqn.push_back(block.name);
       node->checksum = checksum;
       node->raw_code = block.body;

@@ -110,7 +110,8 @@ void Parser::ParseSourceTable(const Package& package, const Properties& file, co
   node->pos = table.pos();
   node->created_at = static_cast<double>(MicrosSinceEpoch(w_.invocation().started)) / 1e6;
   node->fqn = {package.name};
-  for (const auto& part : std::filesystem::path(file.relative_path).parent_path()) node->fqn.push_back(part.string());
+  std::filesystem::path folder = std::filesystem::path(file.relative_path).parent_path();
+  for (const auto& part : folder) node->fqn.push_back(part.string());
   node->fqn.push_back(node->source_name);
   node->fqn.push_back(node->name);
   auto text = [&](const Yaml* yaml) -> std::optional<std::string> {
@@ -197,7 +198,8 @@ void Parser::ParseExposures(const Package& package) {
     node->pos = yaml.pos();
     node->created_at = static_cast<double>(MicrosSinceEpoch(w_.invocation().started)) / 1e6;
     node->fqn = {package.name};
-    for (const auto& part : std::filesystem::path(entry->relative_path).parent_path()) node->fqn.push_back(part.string());
+    std::filesystem::path folder = std::filesystem::path(entry->relative_path).parent_path();
+  for (const auto& part : folder) node->fqn.push_back(part.string());
     node->fqn.push_back(entry->name);
     static const std::vector<std::string> kTypes = {"dashboard", "notebook", "analysis", "ml", "application"};
     if (const Yaml* type = yaml.Find("type")) node->exposure_type = type->text();
