@@ -228,7 +228,7 @@ class Loader {
     }
 
     // Types out of a sample first: when everything then fits, they are those of the whole input (see value_sql.h).
-    const bool exact_needed = source->exact() || NeedsRows(plan, *source);
+    const bool exact_needed = source->exact() || !plan.unwanted.empty() || NeedsRows(plan, *source);
     if (!exact_needed) {
       const auto fast = Fast(*source, plan, group, before, txns);
       if (fast) return {};

@@ -141,8 +141,8 @@ Result<PathPattern> PathPattern::Parse(std::string_view text) {
     }
     if (!last) compiled.regex += "/";
   }
-  if (compiled.groups > 0 && letters.find_first_of("YyjmdHMSbB") == std::string::npos) {
-    return Fail(Wrong("the time in the path has no date").Hint("write it as {%Y-%m-%d}"));
+  if (compiled.groups > 0 && letters.find_first_of("Yy") == std::string::npos) {
+    return Fail(Wrong("the time in the path has no year").Hint("write it as {%Y-%m-%d}"));
   }
   pattern.max_depth_ = any_depth ? -1 : depth;
   pattern.format_ = compiled.format;

@@ -11,7 +11,7 @@ using Kind = Type::Kind;
 constexpr const char* kOffset = R"(:[0-9.]+ ?([zZ]|[+-][0-9]{1,2}(:?[0-9]{2})?)$)";
 // Numbers that DOUBLE gives back: no leading zeros (they are part of a code), no whole numbers past 15 digits.
 constexpr const char* kPlainDouble =
-    R"([+-]?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|[1-9][0-9]*\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(?i:nan|inf|infinity))";
+    R"(-?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|[1-9][0-9]*\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|-?(?i:nan|inf|infinity))";
 
 std::string NotNull(const std::string& sql) { return fmt::format("({}) IS NOT NULL", sql); }
 std::string Finite(const std::string& sql) { return fmt::format("coalesce(isfinite({}), false)", sql); }
@@ -97,7 +97,7 @@ ValueSql OfJson(const ValueSpec& spec, const std::string& json) {
   out.text = fmt::format("CAST({} AS VARCHAR)", json);
   out.value = fmt::format("json_transform({}, {})", json, QuoteLiteral(TransformStructure(spec.target)));
   // Whole numbers that BIGINT cannot hold would become null inside.
-  std::string ok = fmt::format("NOT regexp_matches({}, {})", out.text, QuoteLiteral(R"([:\[,]-?[0-9]{19,}[,\]}])"));
+  std::string ok = fmt::format("NOT regexp_matches({}, {})", out.text, QuoteLiteral(R"([:\[,]\s*-?[0-9]{19,}\s*[,\]}])"));
   if (!spec.bad_structures.empty()) {
     std::string list;
     for (const std::string& structure : spec.bad_structures) list += (list.empty() ? "" : ", ") + QuoteLiteral(structure);
