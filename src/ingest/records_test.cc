@@ -26,11 +26,11 @@ class Blocks : public ByteReader {
 };
 
 // "line:field|field" or "line!reason@column", one per record, by blanks.
-std::string Scan(const std::string& text, CsvDialect dialect = {}, size_t block = 1 << 20) {
+std::string Scan(const std::string& text, CsvDialect dialect = {}, size_t block = 1 << 20, int limit = 1000) {
   CsvScanner scanner(std::make_unique<Blocks>(text, block), dialect);
   CsvRecord record;
   std::string out;
-  while (true) {
+  while (limit-- > 0) {
     auto more = scanner.Next(record);
     if (!more) return out + more.error().message();
     if (!*more) return out;
@@ -41,6 +41,7 @@ std::string Scan(const std::string& text, CsvDialect dialect = {}, size_t block 
     }
     for (size_t i = 0; i < record.fields.size(); ++i) out += (i == 0 ? ":" : "|") + ReplaceAll(Unquote(record.fields[i], dialect), "\n", "/");
   }
+  return out;
 }
 
 TEST(CsvScannerTest, CutsRecords) {
@@ -78,7 +79,7 @@ TEST(CsvScannerTest, BlocksDoNotMatter) {
 TEST(CsvScannerTest, AnUnclosedQuoteDoesNotEatAHugeFile) {
   std::string text = "a,b\n1,\"x\n";
   while (text.size() < CsvScanner::kMaxRecord + 100) text += "1,2\n";
-  EXPECT_EQ(Scan(text).substr(0, 60), "1:a|b 2!a quoted value is not closed@3 3:1|2 4:1|2 5:1|2 6:1");
+  EXPECT_EQ(Scan(text, {}, 1 << 20, 5), "1:a|b 2!a quoted value is not closed@3 3:1|2 4:1|2 5:1|2");
 }
 
 std::string ScanJson(const std::string& text, size_t block = 1 << 20) {
