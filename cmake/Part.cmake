@@ -65,3 +65,13 @@ function(quern_use_duckdb_pch target)
   set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_precompile_headers(${target} REUSE_FROM quern_duckdb_pch)
 endfunction()
+
+# quern_fuzz(NAME SOURCES x_fuzz.cc ROUNDS n LIBRARIES ...): a fuzz target, replayed over fuzz/corpora/NAME and a fixed set of
+# mutations by ctest (label "unit"). With clang and libFuzzer the same source is a fuzzer: leave fuzz/replay_main.cc out.
+function(quern_fuzz name)
+  cmake_parse_arguments(ARG "" "ROUNDS" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name}_fuzz ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/fuzz/replay_main.cc)
+  target_link_libraries(${name}_fuzz PRIVATE ${ARG_LIBRARIES})
+  add_test(NAME ${name}_fuzz COMMAND ${name}_fuzz --rounds ${ARG_ROUNDS} ${CMAKE_SOURCE_DIR}/fuzz/corpora/${name})
+  set_tests_properties(${name}_fuzz PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1")
+endfunction()

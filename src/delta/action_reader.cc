@@ -180,7 +180,6 @@ Metadata ReadMetadata(od::object object) {
       });
     }
   });
-  if (metadata.schema_string.empty()) Bad("metaData has no schemaString");
   return metadata;
 }
 

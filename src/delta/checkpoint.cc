@@ -180,7 +180,7 @@ std::optional<Action> ActionAt(const Columns& c, size_t row) {
     remove.default_row_commit_version = c.Int("remove.defaultRowCommitVersion", row);
     return remove;
   }
-  if (c.Valid("metaData.schemaString", row)) {
+  if (c.Valid("metaData.id", row) || c.Valid("metaData.schemaString", row)) {
     Metadata metadata;
     metadata.id = c.String("metaData.id", row);
     metadata.name = c.OptionalString("metaData.name", row);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "delta/log_segment.h"
 #include "delta/snapshot.h"
 
@@ -57,17 +59,38 @@ Result<int64_t> VersionAt(const Table& table, Timestamp at) {
   std::vector<LogSegment::Commit> commits = QUERN_TRY(ListCommits(table));
   std::erase_if(commits, [&](const LogSegment::Commit& commit) { return commit.version > newest->version(); });
   if (commits.empty()) return newest->version();
-  std::vector<Timestamp> times = AscendingTimes(commits);
-  const bool in_commit = newest->PropertyIsTrue("delta.enableInCommitTimestamps");
-  // Times ascend: search by halves, reading a commit only where its own time counts.
+  const std::vector<Timestamp> times = AscendingTimes(commits);
   size_t low = 0;
   size_t high = commits.size();
+  // Where the table turned in-commit timestamps on later, the moment tells which side of that version to look at.
+  size_t first_in_commit = commits.size();
+  if (newest->PropertyIsTrue("delta.enableInCommitTimestamps")) {
+    first_in_commit = 0;
+    const auto number = [&](std::string_view key) -> std::optional<int64_t> {
+      const std::string text = newest->Property(key);
+      int64_t n = 0;
+      if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), n).ec != std::errc()) return std::nullopt;
+      return n;
+    };
+    const auto version = number("delta.inCommitTimestampEnablementVersion");
+    const auto moment = number("delta.inCommitTimestampEnablementTimestamp");
+    if (version && moment) {
+      while (first_in_commit < commits.size() && commits[first_in_commit].version < *version) ++first_in_commit;
+      if (MillisSinceEpoch(at) >= *moment) {
+        low = first_in_commit;
+      } else {
+        high = first_in_commit;
+      }
+    }
+  }
+  const size_t begin = low;
   const auto time_of = [&](size_t i) -> Result<Timestamp> {
-    if (!in_commit) return times[i];
+    if (i < first_in_commit) return times[i];
     const auto info = QUERN_TRY(ReadCommitInfo(table, commits[i]));
     const auto ms = info ? info->in_commit_timestamp() : std::nullopt;
     return ms ? FromMicros(*ms * 1000) : times[i];
   };
+  // Times ascend: search by halves, so that few commits are read where their own times count.
   while (low < high) {
     const size_t middle = low + (high - low) / 2;
     if (QUERN_TRY(time_of(middle)) <= at) {
@@ -76,7 +99,8 @@ Result<int64_t> VersionAt(const Table& table, Timestamp at) {
       high = middle;
     }
   }
-  if (low == 0) {
+  if (low == 0 || low == begin) {
+    if (begin > 0) return commits[begin].version;
     return Fail(ErrorCode::kVersionNotFound, fmt::format("{} had no version yet at {}: its oldest, {}, is of {}", table.Location(), FormatUtc(at),
                                                          commits.front().version, FormatUtc(QUERN_TRY(time_of(0)))));
   }

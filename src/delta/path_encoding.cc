@@ -89,6 +89,13 @@ Result<std::string> ObjectKey(std::string_view root, std::string_view log_path) 
   return io::JoinKey(root, decoded);
 }
 
+std::optional<std::string> CanonicalPath(std::string_view log_path) {
+  if (!IsAbsolute(log_path)) return std::nullopt;
+  Result<std::string> key = ObjectKey("", log_path);
+  if (!key || *key == log_path) return std::nullopt;
+  return *std::move(key);
+}
+
 std::string EscapePartition(std::string_view text) {
   constexpr std::string_view kEscaped = "\"#%'*/:=?\\\x7F{[]^";
   std::string out;

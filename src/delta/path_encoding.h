@@ -20,6 +20,10 @@ bool IsAbsolute(std::string_view path);
 /// kCorruptLog.
 Result<std::string> ObjectKey(std::string_view root, std::string_view log_path);
 
+/// The one spelling of a log path: absolute ones ("file:/a%20b", "file:///a b", "/a b") become the plain path; nothing when
+/// the path is its own (every relative one).
+std::optional<std::string> CanonicalPath(std::string_view log_path);
+
 /// "a=1/b=__HIVE_DEFAULT_PARTITION__": the folder of a partition, names and values escaped as Hive does.
 std::string PartitionFolder(const PartitionValues& values);
 /// One Hive-escaped component undone: "%3D" -> "=".

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "delta/log_segment.h"
 #include "delta/snapshot.h"
@@ -33,14 +34,19 @@ class Replay {
  private:
   void ApplyAdd(Add&& add);
   void ApplyRemove(Remove&& remove);
+  void AddTombstone(Remove&& remove);
+  void ApplyReplacements();
 
   std::shared_ptr<Snapshot> snapshot_;
-  std::vector<Add> pending_adds_;  // of the commit at hand: removes come first
+  std::vector<Add> pending_adds_;  // of the commit at hand
+  std::vector<Remove> pending_removes_;
   ActionReader reader_;
   bool have_protocol_ = false;
   bool have_metadata_ = false;
   bool metadata_changed_ = false;
-  size_t holes_ = 0;  // removed files in snapshot_->files_
+  /// What became of files in snapshot_->files_: null when removed, else the entry that takes the place. Followed until an
+  /// entry is not here; the list itself is put right once, at the end.
+  std::unordered_map<const DataFile*, DataFilePtr> replaced_;
 };
 
 /// Reads all actions of a checkpoint.

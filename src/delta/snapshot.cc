@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 #include "base/text.h"
 #include "delta/features.h"
 #include "delta/path_encoding.h"
 #include "delta/replay.h"
 
 namespace quern::delta {
+
+DataFile::DataFile(Add add) : add_(std::move(add)), canonical_(CanonicalPath(add_.path).value_or("")) {}
 
 const FileStats& DataFile::stats() const {
   std::call_once(once_, [this] { stats_ = FileStats::Parse(add_.stats); });
@@ -21,7 +25,7 @@ std::optional<int64_t> DataFile::live_records() const {
 }
 
 std::string FileKey(std::string_view path, const std::optional<DeletionVectorDescriptor>& vector) {
-  std::string key(path);
+  std::string key = CanonicalPath(path).value_or(std::string(path));
   if (vector) {
     key += '\x1f';
     key += vector->UniqueId();
@@ -67,35 +71,50 @@ Replay::Replay(const Snapshot& base)
 
 void Replay::ApplyAdd(Add&& add) {
   Snapshot& s = *snapshot_;
-  if (!s.tombstones_.empty()) s.tombstones_.erase(FileKey(add.path, add.deletion_vector));
+  if (!s.tombstones_.empty()) s.tombstones_.Erase(FileKey(add.path, add.deletion_vector));
   s.total_bytes_ += add.size;
   auto file = std::make_shared<const DataFile>(std::move(add));
-  const auto it = s.by_path_.find(file->add().path);
-  if (it == s.by_path_.end()) {
-    s.by_path_.emplace(file->add().path, s.files_.size());
-    s.files_.push_back(std::move(file));
-    return;
+  if (const DataFilePtr* old = s.by_path_.Find(file->key())) {
+    // The same path again (a new vector, or statistics): the entry takes the old one's place.
+    s.total_bytes_ -= (*old)->add().size;
+    replaced_[old->get()] = file;
+  } else {
+    s.files_.push_back(file);
   }
-  // The same path again (a new vector, or statistics): the entry moves into the old one's place.
-  const size_t at = it->second;
-  s.total_bytes_ -= s.files_[at]->add().size;
-  s.by_path_.erase(it);
-  s.by_path_.emplace(file->add().path, at);
-  s.files_[at] = std::move(file);
+  const std::string_view key = file->key();
+  s.by_path_.Set(key, std::move(file));
 }
 
 void Replay::ApplyRemove(Remove&& remove) {
   Snapshot& s = *snapshot_;
-  const auto it = s.by_path_.find(remove.path);
-  if (it != s.by_path_.end() && SameVector(s.files_[it->second]->add().deletion_vector, remove.deletion_vector)) {
-    const size_t at = it->second;
-    s.total_bytes_ -= s.files_[at]->add().size;
-    s.by_path_.erase(it);
-    s.files_[at].reset();
-    ++holes_;
+  const std::optional<std::string> canonical = CanonicalPath(remove.path);
+  const std::string_view key = canonical ? *canonical : std::string_view(remove.path);
+  const DataFilePtr* active = s.by_path_.Find(key);
+  if (active && SameVector((*active)->add().deletion_vector, remove.deletion_vector)) {
+    s.total_bytes_ -= (*active)->add().size;
+    replaced_[active->get()] = nullptr;
+    s.by_path_.Erase(key);
+    // A long history of files that came and went must not pile up.
+    if (replaced_.size() > 1024 && replaced_.size() > s.files_.size() / 2) ApplyReplacements();
   }
+  AddTombstone(std::move(remove));
+}
+
+void Replay::ApplyReplacements() {
+  std::vector<DataFilePtr>& files = snapshot_->files_;
+  size_t to = 0;
+  for (DataFilePtr& each : files) {
+    DataFilePtr file = std::move(each);
+    for (auto it = replaced_.find(file.get()); file && it != replaced_.end(); it = replaced_.find(file.get())) file = it->second;
+    if (file) files[to++] = std::move(file);
+  }
+  files.resize(to);
+  replaced_.clear();
+}
+
+void Replay::AddTombstone(Remove&& remove) {
   std::string key = FileKey(remove.path, remove.deletion_vector);
-  s.tombstones_.insert_or_assign(std::move(key), std::make_shared<const Remove>(std::move(remove)));
+  snapshot_->tombstones_.Set(std::move(key), std::make_shared<const Remove>(std::move(remove)));
 }
 
 void Replay::Apply(Action&& action) {
@@ -125,15 +144,29 @@ void Replay::Apply(Action&& action) {
 }
 
 Result<void> Replay::ApplyText(std::string_view text, std::string_view file) {
-  // Within one commit a remove of the old entry and an add of the new one may come in any order.
+  // Within one commit a file's old entry (its removal) and its new one may come in any order, and the file keeps its place.
   pending_adds_.clear();
+  pending_removes_.clear();
   QUERN_TRY(reader_.Read(text, file, kStateActions, [&](Action&& action) {
     if (Add* add = std::get_if<Add>(&action)) {
       pending_adds_.push_back(std::move(*add));
+    } else if (Remove* remove = std::get_if<Remove>(&action)) {
+      pending_removes_.push_back(std::move(*remove));
     } else {
       Apply(std::move(action));
     }
   }));
+  std::unordered_set<std::string_view> added;
+  if (!pending_removes_.empty()) {
+    for (const Add& add : pending_adds_) added.insert(add.path);
+  }
+  for (Remove& remove : pending_removes_) {
+    if (added.count(remove.path)) {
+      AddTombstone(std::move(remove));
+    } else {
+      ApplyRemove(std::move(remove));
+    }
+  }
   for (Add& add : pending_adds_) ApplyAdd(std::move(add));
   return {};
 }
@@ -157,21 +190,13 @@ Result<SnapshotPtr> Replay::Finish(int64_t version, Timestamp modified, int64_t 
   }
   Result<void> readable = CheckReadable(s.protocol_);
   if (!readable) return Fail(std::move(readable).error().With("table", s.table_.Location()));
-  if (holes_ > 0) {
-    size_t to = 0;
-    for (size_t from = 0; from < s.files_.size(); ++from) {
-      if (!s.files_[from]) continue;
-      if (to != from) {
-        s.by_path_[s.files_[from]->add().path] = to;
-        s.files_[to] = std::move(s.files_[from]);
-      }
-      ++to;
-    }
-    s.files_.resize(to);
-    holes_ = 0;
-  }
+  if (!replaced_.empty()) ApplyReplacements();
   if (metadata_changed_ || !s.schema_) {
-    StructType schema = QUERN_TRY_CONTEXT(ParseSchema(s.metadata_.schema_string), s.table_.Location());
+    // A table may have no schema yet.
+    StructType schema;
+    if (!s.metadata_.schema_string.empty()) {
+      schema = QUERN_TRY_CONTEXT(ParseSchema(s.metadata_.schema_string), s.table_.Location());
+    }
     if (QUERN_TRY(ColumnMappingOf(s.metadata_)) == ColumnMapping::kNone) schema = WithoutMapping(schema);
     s.schema_ = std::make_shared<const StructType>(std::move(schema));
   }
@@ -248,8 +273,9 @@ std::string Snapshot::Property(std::string_view key, std::string_view otherwise)
 bool Snapshot::PropertyIsTrue(std::string_view key) const { return EqualsIgnoreCase(Property(key), "true"); }
 
 DataFilePtr Snapshot::FindFile(std::string_view path) const {
-  const auto it = by_path_.find(path);
-  return it == by_path_.end() ? nullptr : files_[it->second];
+  const std::optional<std::string> canonical = CanonicalPath(path);
+  const DataFilePtr* file = by_path_.Find(canonical ? std::string_view(*canonical) : path);
+  return file ? *file : nullptr;
 }
 
 Result<std::string> Snapshot::FileLocation(const Add& add) const {
@@ -259,7 +285,7 @@ Result<std::string> Snapshot::FileLocation(const Add& add) const {
 std::vector<Remove> Snapshot::Tombstones() const {
   std::vector<Remove> removes;
   removes.reserve(tombstones_.size());
-  for (const auto& [key, remove] : tombstones_) removes.push_back(*remove);
+  tombstones_.ForEach([&](const std::string&, const std::shared_ptr<const Remove>& remove) { removes.push_back(*remove); });
   return removes;
 }
 

@@ -5,12 +5,12 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/time.h"
 #include "delta/actions.h"
 #include "delta/schema.h"
+#include "delta/shared_map.h"
 #include "delta/stats.h"
 #include "delta/table.h"
 
@@ -19,8 +19,10 @@ namespace quern::delta {
 /// An active file of a table: its Add and, parsed at first use and kept, its statistics. Thread-safe.
 class DataFile {
  public:
-  explicit DataFile(Add add) : add_(std::move(add)) {}
+  explicit DataFile(Add add);
   const Add& add() const { return add_; }
+  /// The path's one spelling: what tells files apart.
+  std::string_view key() const { return canonical_.empty() ? std::string_view(add_.path) : canonical_; }
   const FileStats& stats() const;
   /// Rows in the file; nothing without statistics.
   std::optional<int64_t> num_records() const { return stats().num_records(); }
@@ -29,6 +31,7 @@ class DataFile {
 
  private:
   Add add_;
+  std::string canonical_;  // when it is not add_.path
   mutable std::once_flag once_;
   mutable FileStats stats_;
 };
@@ -92,8 +95,8 @@ class Snapshot {
   Metadata metadata_;
   std::shared_ptr<const StructType> schema_;
   std::vector<DataFilePtr> files_;
-  std::unordered_map<std::string_view, size_t> by_path_;  // views into files_
-  std::unordered_map<std::string, std::shared_ptr<const Remove>> tombstones_;  // by path + vector
+  SharedMap<std::string_view, DataFilePtr> by_path_;  // views into the files
+  SharedMap<std::string, std::shared_ptr<const Remove>> tombstones_;  // by path + vector
   std::map<std::string, SetTransaction, std::less<>> txns_;
   std::map<std::string, DomainMetadata, std::less<>> domains_;
   int64_t total_bytes_ = 0;
