@@ -409,8 +409,7 @@ DeltaSchema* DeltaCatalog::Schema(const std::string& asked) {
   }
   std::lock_guard lock(mutex_);
   auto it = schemas_.find(*found);
-  if (it == schemas_.end() || it->second->name != *found) {
-    if (it != schemas_.end()) return it->second.get();
+  if (it == schemas_.end()) {
     duck::CreateSchemaInfo info;
     info.catalog = GetName();
     info.schema = *found;
@@ -419,9 +418,14 @@ DeltaSchema* DeltaCatalog::Schema(const std::string& asked) {
   return it->second.get();
 }
 
-duck::optional_ptr<duck::SchemaCatalogEntry> DeltaCatalog::LookupSchema(duck::CatalogTransaction, const duck::EntryLookupInfo& lookup,
+duck::optional_ptr<duck::SchemaCatalogEntry> DeltaCatalog::LookupSchema(duck::CatalogTransaction transaction, const duck::EntryLookupInfo& lookup,
                                                                         duck::OnEntryNotFound if_not_found) {
-  if (auto* schema = Schema(lookup.GetEntryName())) return schema;
+  if (auto* schema = Schema(lookup.GetEntryName())) {
+    if (!transaction.HasContext() || schema->name == GetDefaultSchema() ||
+        !DeltaTransaction::Get(transaction.GetContext(), *this).SchemaDropped(schema->name)) {
+      return schema;
+    }
+  }
   if (if_not_found == duck::OnEntryNotFound::THROW_EXCEPTION) {
     throw duck::CatalogException(lookup.GetErrorContext(), "Schema with name %s does not exist!", lookup.GetEntryName());
   }
@@ -436,8 +440,13 @@ void DeltaCatalog::ScanSchemas(duck::ClientContext&, std::function<void(duck::Sc
 }
 
 // A folder, at once: making one that is there is no error, and ROLLBACK leaves it.
-duck::optional_ptr<duck::CatalogEntry> DeltaCatalog::CreateSchema(duck::CatalogTransaction, duck::CreateSchemaInfo& info) {
-  if (Schema(info.schema)) {
+duck::optional_ptr<duck::CatalogEntry> DeltaCatalog::CreateSchema(duck::CatalogTransaction transaction, duck::CreateSchemaInfo& info) {
+  if (auto* schema = Schema(info.schema)) {
+    auto& tx = DeltaTransaction::Get(transaction.GetContext(), *this);
+    if (tx.SchemaDropped(schema->name)) {
+      tx.KeepSchema(schema->name);
+      return schema;
+    }
     if (info.on_conflict == duck::OnCreateConflict::ERROR_ON_CONFLICT) {
       throw duck::CatalogException::EntryAlreadyExists(duck::CatalogType::SCHEMA_ENTRY, info.schema);
     }

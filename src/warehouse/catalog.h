@@ -113,6 +113,9 @@ class DeltaTransaction : public duck::Transaction {
   void DropTable(TableState& state);
   void DropView(ViewState& state);
   void DropSchema(DeltaSchema& schema);
+  bool SchemaDropped(const std::string& schema) const;
+  /// Undoes the drop of the schema itself; what was in it stays dropped.
+  void KeepSchema(const std::string& schema);
   void Rename(TableState& state, const std::string& to);
   /// Replaces what the transaction sees of a table by `change` of it.
   void Change(const DeltaTable& table, Step step, bool metadata, const std::function<void(TableView&)>& change);
@@ -143,12 +146,13 @@ class DeltaTransaction : public duck::Transaction {
   std::string Key(const DeltaSchema& schema, const std::string& name) const;
   std::vector<Prepared> Prepare(const CommitContext& context);
   void CommitTables(SessionState& session);
+  bool MayBeCommitted(const TableState& state) const;
   void CommitFolders();
   void RemoveWritten(const Written& written) const;
   Step Summary(const TableState& state) const;
 
   DeltaCatalog& catalog_;
-  std::recursive_mutex mutex_;
+  mutable std::recursive_mutex mutex_;
   std::map<std::string, TableState> tables_;  // by "schema/name" in lower case
   std::map<std::string, ViewState> views_;
   struct FolderChange {  // done in order, after the commits
@@ -255,7 +259,7 @@ class DeltaCatalog : public duck::Catalog {
 
   std::shared_ptr<Storage> storage_;
   std::mutex mutex_;
-  duck::case_insensitive_map_t<duck::unique_ptr<DeltaSchema>> schemas_;
+  std::map<std::string, duck::unique_ptr<DeltaSchema>> schemas_;  // by the folder's own spelling; entries stay for good
 };
 
 /// The properties of WITH (...) in the log's own spelling. Errors: kSqlBind for values that are no constants.

@@ -350,12 +350,12 @@ duck::vector<duck::PartitionStatistics> CountsFromLog(duck::ClientContext& conte
   return counts;
 }
 
-duck::table_function_init_global_t parquet_init_global = nullptr;
+std::atomic<duck::table_function_init_global_t> parquet_init_global = nullptr;
 
 duck::unique_ptr<duck::GlobalTableFunctionState> InitGlobal(duck::ClientContext& context, duck::TableFunctionInitInput& input) {
   const FileList& list = ListOf(*input.bind_data);
   if (const auto table = list.scanned().table) DeltaTransaction::Get(context, table->catalog).Read(*table, list.predicate());
-  return parquet_init_global(context, input);
+  return parquet_init_global.load()(context, input);
 }
 
 duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned, duck::unique_ptr<duck::FunctionData>& bind_data) {

@@ -221,6 +221,17 @@ void DeltaTransaction::DropSchema(DeltaSchema& schema) {
   folder_changes_.push_back({schema.name, "", ""});
 }
 
+bool DeltaTransaction::SchemaDropped(const std::string& schema) const {
+  std::lock_guard lock(mutex_);
+  return std::any_of(folder_changes_.begin(), folder_changes_.end(),
+                     [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
+}
+
+void DeltaTransaction::KeepSchema(const std::string& schema) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(folder_changes_, [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
+}
+
 void DeltaTransaction::Rename(TableState& state, const std::string& to) {
   std::lock_guard lock(mutex_);
   DeltaSchema& schema = *state.schema;
@@ -416,6 +427,17 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
   return prepared;
 }
 
+// After an error: whether the commit may stand all the same (its answer was lost).
+bool DeltaTransaction::MayBeCommitted(const TableState& state) const {
+  auto newest = storage().Load(state.schema->name, state.folder);
+  if (!newest) return newest.error().code() != ErrorCode::kTableNotFound;
+  for (const auto& file : state.now->files) {
+    const std::string& path = file.data->add().path;
+    if ((*newest)->base->FindFile(path) && !(state.base && state.base->base->FindFile(path))) return true;
+  }
+  return false;
+}
+
 void DeltaTransaction::CommitTables(SessionState& session) {
   std::lock_guard session_lock(session.mutex);
   CommitContext& context = session.context;
@@ -431,12 +453,18 @@ void DeltaTransaction::CommitTables(SessionState& session) {
       }
       engine::ThrowToDuckDb(error);
     };
+    // Files that the log names, or may name, are not ours to delete.
+    auto forget_files = [&] {
+      std::erase_if(written_, [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
+    };
     auto result = p.transaction.Commit(p.operation);
-    if (!result) fail(std::move(result).error());
+    if (!result) {
+      if (MayBeCommitted(*p.state)) forget_files();
+      fail(std::move(result).error());
+    }
     if (auto* conflict = std::get_if<delta::Conflicted>(&*result)) fail(conflict->ToError(p.state->now->table));
     auto& committed = std::get<delta::Committed>(*result);
-    // Now the log owns the files.
-    std::erase_if(written_, [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
+    forget_files();
     if (committed.snapshot) storage().Remember(schema, p.state->folder, committed.snapshot);
     used_txns.insert(p.txns.begin(), p.txns.end());
     session.commits.push_back({{schema, p.state->name}, committed.version, p.total.operation, p.total.inserted, p.total.updated, p.total.deleted});
