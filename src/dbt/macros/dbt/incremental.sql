@@ -169,12 +169,15 @@ values (
 
 {% macro default__get_delete_insert_merge_sql(target, source, unique_key, dest_columns, incremental_predicates) -%}
 {%- set columns = get_quoted_csv(dest_columns | map(attribute='name') | list) -%}
-{%- if unique_key %}
-delete from {{ target }} as DBT_INTERNAL_DEST
-where exists (
-    select 1 from {{ source }} as DBT_INTERNAL_SOURCE
-    where {{ unique_key_equality(unique_key, 'DBT_INTERNAL_SOURCE', 'DBT_INTERNAL_DEST') }}
-)
+{#- Predicates may name the target's rows: by DBT_INCREMENTAL_TARGET when the key is a list, by the table itself when it is one column. #}
+{%- if unique_key and unique_key is not string %}
+delete from {{ target }} as DBT_INCREMENTAL_TARGET
+using {{ source }}
+where {{ unique_key_equality(unique_key, 'DBT_INCREMENTAL_TARGET', source) }}
+{%- for predicate in incremental_predicates or [] %} and ({{ predicate }}){% endfor %};
+{% elif unique_key %}
+delete from {{ target }}
+where ({{ unique_key }}) in (select ({{ unique_key }}) from {{ source }})
 {%- for predicate in incremental_predicates or [] %} and ({{ predicate }}){% endfor %};
 {% endif %}
 insert into {{ target }} ({{ columns }}) (
