@@ -29,6 +29,27 @@ std::optional<int64_t> Whole(const Value& value) {
   return std::nullopt;
 }
 
+/// Places in our own macros help nobody: the error is then the node's, and only the user's macros stay in the trace.
+Error WithoutOwnPlaces(Error error, const SourcePos& node) {
+  auto own = [](const SourcePos& pos) { return pos.file.empty() || pos.file.rfind("quern:", 0) == 0; };
+  if (!own(error.pos()) && std::none_of(error.trace().begin(), error.trace().end(), [&](const Error::Frame& f) { return own(f.pos); })) return error;
+  SourcePos place = error.pos();
+  std::vector<Error::Frame> kept;
+  for (const Error::Frame& frame : error.trace()) {
+    if (!own(frame.pos)) kept.push_back(frame);
+  }
+  if (own(place)) {
+    place = kept.empty() ? node : kept.front().pos;
+  }
+  Error out(error.code(), error.message());
+  out = std::move(out).At(place);
+  if (!error.hint().empty()) out = std::move(out).Hint(error.hint());
+  for (const auto& [field, value] : error.fields()) out = std::move(out).With(field, value);
+  for (const Error::Frame& frame : kept) out = std::move(out).Trace(frame.what, frame.pos);
+  if (error.cause()) out = std::move(out).Because(*error.cause());
+  return out;
+}
+
 std::string Results(int64_t n) { return std::to_string(n) + (n == 1 ? " result" : " results"); }
 
 }  // namespace
@@ -47,7 +68,7 @@ class NodeRun {
     if (done) {
       out = *std::move(done);
     } else {
-      Error error = std::move(done).error();
+      Error error = WithoutOwnPlaces(std::move(done).error(), node_.code_pos.known() ? node_.code_pos : node_.pos);
       out.status = TaskStatus::kFailed;
       out.retryable = !CannotHelpToRetry(error.code());
       out.message = error.message();
@@ -190,6 +211,7 @@ class NodeRun {
     context.locals["schema"] = Value(node_.schema);
     if (node_.type == ResourceType::kSeed) QUERN_TRY(PrepareSeed(context));
     jinja::ScopePtr scope = w_.ScopeOf(node_.package);
+    if (session_->warehouse()) session_->BeginAlways();
     Result<Value> called = jinja::CallMacro(w_.jinja(), materialization->callable, {}, {}, scope, context.Options());
     if (!called) {
       session_->Rollback();

@@ -39,7 +39,7 @@ void Session::Rollback() {
 }
 
 Result<QueryResult> Session::Execute(std::string_view sql, bool begin, int64_t max_rows) {
-  if (begin) QUERN_TRY(Begin());
+  if (begin || begin_always_) QUERN_TRY(Begin());
   engine::ExecuteOptions options;
   options.max_rows = max_rows;
   return connection_->Execute(sql, options);

@@ -26,6 +26,9 @@ class Session {
   Result<void> Commit();
   void Rollback();
   bool in_transaction() const { return in_transaction_; }
+  /// From now on every statement runs in a transaction, whatever it asks for: the effect of a node in a Delta table, schema changes
+  /// and the record of it are one commit.
+  void BeginAlways() { begin_always_ = true; }
 
   Result<std::vector<engine::Column>> Describe(std::string_view query);
   /// Nothing when there is no such relation.
@@ -47,6 +50,7 @@ class Session {
   warehouse::Warehouse* warehouse_;
   const Target& target_;
   bool in_transaction_ = false;
+  bool begin_always_ = false;
 };
 
 /// The target's database, opened once: the Delta warehouse, or a .duckdb file.

@@ -237,7 +237,7 @@ void Parser::ApplyProperties(ManifestNode& node, const Package& package, Propert
   node.patch_path = package.name + "://" + properties.original_file_path;
   node.description = Description(package, yaml.Find("description"), &node.doc_blocks);
   node.columns = ParseColumns(package, yaml, what);
-  if (const Yaml* constraints = yaml.Find("constraints"); constraints && constraints->is_sequence()) node.constraints = Rendered(package, *constraints);
+  if (const Yaml* constraints = yaml.Find("constraints"); constraints && constraints->is_sequence()) node.constraints = ParseConstraints(package, *constraints, true);
   Json config = Json::object();
   for (const char* key : {"meta", "tags", "docs", "group", "contract", "access"}) {
     if (const Yaml* value = yaml.Find(key); value && !value->is_null()) config[key] = Rendered(package, *value);

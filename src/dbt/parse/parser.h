@@ -54,6 +54,7 @@ class Parser {
   void ParseExposures(const Package& package);
   void ParseMacroProperties(const Package& package);
   std::vector<ColumnInfo> ParseColumns(const Package& package, const Yaml& owner, const std::string& what);
+  Json ParseConstraints(const Package& package, const Yaml& yaml, bool of_model);
   // generic_tests.cc
   void ParseGenericTests(const Package& package);
   struct TestTarget;

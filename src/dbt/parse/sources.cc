@@ -31,6 +31,24 @@ void AddUnique(std::vector<std::string>& to, const std::vector<std::string>& mor
 
 }  // namespace
 
+Json Parser::ParseConstraints(const Package& package, const Yaml& yaml, bool of_model) {
+  static const std::vector<std::string> kTypes = {"not_null", "check", "unique", "primary_key", "foreign_key", "custom"};
+  Json out = Json::array();
+  for (const Yaml& item : yaml.items()) {
+    Json constraint = {{"type", nullptr}, {"name", nullptr}, {"expression", nullptr}, {"warn_unenforced", true}, {"warn_unsupported", true}, {"to", nullptr}, {"to_columns", Json::array()}};
+    if (of_model) constraint["columns"] = Json::array();
+    Json written = Rendered(package, item);
+    std::string type = written.is_object() && written.contains("type") && written["type"].is_string() ? written["type"].get<std::string>() : "";
+    if (std::find(kTypes.begin(), kTypes.end(), type) == kTypes.end()) {
+      diagnostics_.Add(Error(ErrorCode::kDbtParse, "a constraint's type is one of " + Join(kTypes, ", ")).At(item.pos()).Hint(DidYouMean(type, kTypes)));
+      continue;
+    }
+    constraint.update(written);
+    out.push_back(std::move(constraint));
+  }
+  return out;
+}
+
 std::vector<ColumnInfo> Parser::ParseColumns(const Package& package, const Yaml& owner, const std::string& what) {
   std::vector<ColumnInfo> out;
   const Yaml* columns = owner.Find("columns");
@@ -62,7 +80,7 @@ std::vector<ColumnInfo> Parser::ParseColumns(const Package& package, const Yaml&
       if (const Yaml* meta = config->Find("meta"); meta && meta->is_mapping()) column.meta.update(Rendered(package, *meta));
       AddUnique(column.tags, TextsOf(config->Find("tags")));
     }
-    if (const Yaml* constraints = item.Find("constraints"); constraints && constraints->is_sequence()) column.constraints = Rendered(package, *constraints);
+    if (const Yaml* constraints = item.Find("constraints"); constraints && constraints->is_sequence()) column.constraints = ParseConstraints(package, *constraints, false);
     if (const Yaml* granularity = item.Find("granularity"); granularity && !granularity->is_null()) column.granularity = granularity->text();
     if (std::any_of(out.begin(), out.end(), [&](const ColumnInfo& c) { return c.name == column.name; })) {
       diagnostics_.Warn(Error(ErrorCode::kDbtParse, "column '" + column.name + "' of " + what + " is described twice").At(item.pos()));

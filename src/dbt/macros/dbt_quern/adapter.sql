@@ -24,3 +24,16 @@
   {%- endif -%}
   {{ return(out) }}
 {%- endmacro %}
+
+{# Delta tables without column mapping cannot drop a column in place: the table is written anew with the columns that stay, its history kept. #}
+{% macro quern__alter_relation_add_remove_columns(relation, add_columns, remove_columns) -%}
+  {%- if remove_columns -%}
+    {%- set gone = remove_columns | map(attribute='name') | map('lower') | list -%}
+    {%- set parts = [] -%}
+    {%- for column in adapter.get_columns_in_relation(relation) if column.name | lower not in gone -%}{%- do parts.append(adapter.quote(column.name)) -%}{%- endfor -%}
+    {%- for column in add_columns or [] -%}{%- do parts.append("cast(null as " ~ column.data_type ~ ") as " ~ adapter.quote(column.name)) -%}{%- endfor -%}
+    {%- do run_query("create or replace table " ~ relation.render() ~ table_properties_sql() ~ " as select " ~ parts | join(', ') ~ " from " ~ relation.render()) -%}
+  {%- else -%}
+    {{ default__alter_relation_add_remove_columns(relation, add_columns, remove_columns) }}
+  {%- endif -%}
+{%- endmacro %}
