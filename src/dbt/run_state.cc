@@ -111,7 +111,7 @@ Result<void> RunState::RunHooks(const std::string& when, bool end) {
       std::vector<Value> database_schemas;
       for (const std::string& id : selected_) {
         const ManifestNode* node = workspace_.manifest().Find(id);
-        if (!node || !node->is_refable() || node->is_ephemeral()) continue;
+        if (!node || !node->relation_name || node->type == ResourceType::kSource) continue;
         if (std::find(schemas.begin(), schemas.end(), node->schema) != schemas.end()) continue;
         schemas.push_back(node->schema);
         database_schemas.push_back(Value::NewTuple({Value(node->database), Value(node->schema)}));

@@ -162,6 +162,16 @@ class ConfigObject : public jinja::Object {
   }
 
  private:
+  /// The names of a snapshot's own columns: dbt's, or what snapshot_meta_column_names says.
+  static Value SnapshotColumns(const Json& config) {
+    Value out = Value::NewDict();
+    Json names = config.value("snapshot_meta_column_names", Json::object());
+    for (const char* name : {"dbt_valid_to", "dbt_valid_from", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted"}) {
+      bool renamed = names.is_object() && names.contains(name) && names[name].is_string();
+      Put(out, name, Value(renamed ? names[name].get<std::string>() : std::string(name)));
+    }
+    return out;
+  }
   static std::optional<Value> Look(RenderContext& context, const std::string& written, bool only_meta) {
     std::string key = written == "pre_hook" ? "pre-hook" : written == "post_hook" ? "post-hook" : written;
     auto in = [&](const Json& config) -> std::optional<Value> {
@@ -176,6 +186,7 @@ class ConfigObject : public jinja::Object {
     if (!context.config_set.empty()) {
       if (auto found = in(context.config_set)) return found;
     }
+    if (key == "snapshot_table_column_names" && context.node && context.node->type == ResourceType::kSnapshot) return SnapshotColumns(context.node->config);
     if (context.capture) {
       if (auto found = in(context.capture->config)) return found;
     }

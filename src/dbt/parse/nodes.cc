@@ -333,6 +333,13 @@ std::optional<std::string> Parser::CallNameMacro(const std::string& name, const 
 }
 
 void Parser::ResolveNames(ManifestNode& node, const Package& package) {
+  if (node.type == ResourceType::kTest) {
+    // the two settings of kept failures follow from each other
+    Json& keep = node.config["store_failures"];
+    Json& as = node.config["store_failures_as"];
+    if (as.is_string()) keep = as != "ephemeral";
+    else if (!keep.is_null()) as = ConfigTruth(keep) ? "table" : "ephemeral";
+  }
   auto custom = [&](const char* key) { return node.config.contains(key) ? node.config[key] : Json(); };
   if (auto database = CallNameMacro("generate_database_name", custom("database"), node, package)) node.database = *database;
   if (auto schema = CallNameMacro("generate_schema_name", custom("schema"), node, package)) node.schema = *schema;

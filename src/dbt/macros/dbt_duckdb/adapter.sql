@@ -6,3 +6,5 @@
 {% macro duckdb__current_timestamp() -%}now(){%- endmacro %}
 
 {% macro duckdb__snapshot_get_time() -%}{{ current_timestamp() }}::timestamp{%- endmacro %}
+
+{% macro duckdb__any_value(expression) -%}arbitrary({{ expression }}){%- endmacro %}
