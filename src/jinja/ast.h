@@ -45,7 +45,8 @@ struct ConstExpr : Expr {
 struct NameExpr : Expr {
   NameExpr(Pos p, std::string n) : Expr(ExprKind::kName, p), name(std::move(n)) {}
   std::string name;
-  std::vector<SlotRef> slots;  ///< tried in order; then the scope
+  std::vector<SlotRef> slots;  ///< tried in order
+  bool falls_through = true;   ///< then the scope; else the name is undefined
 };
 struct SequenceExpr : Expr {  ///< list, tuple, concat
   using Expr::Expr;
@@ -105,6 +106,69 @@ struct ConditionalExpr : Expr {
   explicit ConditionalExpr(Pos p) : Expr(ExprKind::kConditional, p) {}
   ExprPtr condition, then, otherwise;  ///< otherwise may be null
 };
+
+/// Calls `visit` for each expression directly inside, in Jinja2's order.
+template <class Visit>
+void ForEachChild(const Expr& expr, Visit&& visit) {
+  auto one = [&](const ExprPtr& child) {
+    if (child) visit(*child);
+  };
+  auto arguments = [&](const Arguments& args) {
+    for (const auto& arg : args.positional) one(arg);
+    for (const auto& [name, arg] : args.keywords) one(arg);
+    one(args.star);
+    one(args.star_star);
+  };
+  switch (expr.kind) {
+    case ExprKind::kConst:
+    case ExprKind::kName:
+      return;
+    case ExprKind::kList:
+    case ExprKind::kTuple:
+    case ExprKind::kConcat:
+      for (const auto& item : static_cast<const SequenceExpr&>(expr).items) one(item);
+      return;
+    case ExprKind::kDict:
+      for (const auto& [key, value] : static_cast<const DictExpr&>(expr).entries) {
+        one(key);
+        one(value);
+      }
+      return;
+    case ExprKind::kAttribute:
+      return one(static_cast<const AttributeExpr&>(expr).object);
+    case ExprKind::kItem:
+      one(static_cast<const ItemExpr&>(expr).object);
+      return one(static_cast<const ItemExpr&>(expr).key);
+    case ExprKind::kSlice:
+      one(static_cast<const SliceExpr&>(expr).start);
+      one(static_cast<const SliceExpr&>(expr).stop);
+      return one(static_cast<const SliceExpr&>(expr).step);
+    case ExprKind::kCall:
+      one(static_cast<const CallExpr&>(expr).callee);
+      return arguments(static_cast<const CallExpr&>(expr).args);
+    case ExprKind::kFilter:
+    case ExprKind::kTest:
+      one(static_cast<const FilterExpr&>(expr).input);
+      return arguments(static_cast<const FilterExpr&>(expr).args);
+    case ExprKind::kNegate:
+    case ExprKind::kPositive:
+    case ExprKind::kNot:
+      return one(static_cast<const UnaryExpr&>(expr).operand);
+    case ExprKind::kBinary:
+    case ExprKind::kAnd:
+    case ExprKind::kOr:
+      one(static_cast<const BinaryExpr&>(expr).left);
+      return one(static_cast<const BinaryExpr&>(expr).right);
+    case ExprKind::kCompare:
+      one(static_cast<const CompareExpr&>(expr).first);
+      for (const auto& [op, right] : static_cast<const CompareExpr&>(expr).rest) one(right);
+      return;
+    case ExprKind::kConditional:
+      one(static_cast<const ConditionalExpr&>(expr).condition);
+      one(static_cast<const ConditionalExpr&>(expr).then);
+      return one(static_cast<const ConditionalExpr&>(expr).otherwise);
+  }
+}
 
 // --- statements ----------------------------------------------------------------------------------------------------
 enum class StmtKind : uint8_t {

@@ -18,18 +18,23 @@ Value Interpreter::Eval(const Expr& expr) {
 
 bool Interpreter::EvalTruth(const Expr& expr) {
   Value value = Eval(expr);
-  if (value.is_undefined() && options_.undefined == UndefinedMode::kStrict) ThrowUndefined(value);
+  CheckStrict(value);
   return value.Truthy();
 }
 
 Value Interpreter::EvalName(const NameExpr& expr) {
+  bool complete = true;  // false: a bound macro, whose file has not run
   for (SlotRef ref : expr.slots) {
     Frame* frame = frame_.get();
     for (int i = 0; i < ref.depth && frame; ++i) frame = frame->parent.get();
-    if (!frame || ref.slot >= frame->slots.size()) continue;
+    if (!frame || ref.slot >= frame->slots.size()) {
+      complete = false;
+      continue;
+    }
     const Value& value = frame->slots[ref.slot];
     if (!value.is_undefined() || value.AsUndefined()) return value;
   }
+  if (!expr.falls_through && complete) return Value::Undefined(expr.name);
   return Find(expr.name);
 }
 
@@ -105,7 +110,7 @@ Value Interpreter::EvalInner(const Expr& expr) {
     case ExprKind::kOr: {
       const auto& binary = static_cast<const BinaryExpr&>(expr);
       Value left = Eval(*binary.left);
-      if (left.is_undefined() && options_.undefined == UndefinedMode::kStrict) ThrowUndefined(left);
+      CheckStrict(left);
       if (left.Truthy() == (expr.kind == ExprKind::kOr)) return left;
       return Eval(*binary.right);
     }
@@ -115,7 +120,7 @@ Value Interpreter::EvalInner(const Expr& expr) {
       const auto& conditional = static_cast<const ConditionalExpr&>(expr);
       if (EvalTruth(*conditional.condition)) return Eval(*conditional.then);
       if (conditional.otherwise) return Eval(*conditional.otherwise);
-      return Value::UndefinedBecause("the inline if-expression evaluated to false and no else section was defined");
+      return Value::UndefinedLenient("the inline if-expression evaluated to false and no else section was defined");
     }
   }
   return {};
@@ -137,7 +142,7 @@ Value Interpreter::EvalConcat(const SequenceExpr& expr) {
   parts.reserve(expr.items.size());
   for (const auto& item : expr.items) {
     parts.push_back(Eval(*item));
-    if (parts.back().is_undefined() && options_.undefined == UndefinedMode::kStrict) ThrowUndefined(parts.back());
+    CheckStrict(parts.back());
   }
   return JoinTexts(*this, parts);
 }
@@ -345,10 +350,7 @@ Value Interpreter::EvalFilter(const FilterExpr& expr, const Value* captured) {
   if (!expr.function) {
     ThrowType("no {} named '{}'", expr.kind == ExprKind::kFilter ? "filter" : "test", expr.name);
   }
-  if (input.is_undefined() && options_.undefined == UndefinedMode::kStrict && expr.name != "default" && expr.name != "d" &&
-      expr.name != "defined" && expr.name != "undefined") {
-    ThrowUndefined(input);
-  }
+  if (expr.name != "default" && expr.name != "d" && expr.name != "defined" && expr.name != "undefined") CheckStrict(input);
   EvaluatedArgs args;
   args.args.push_back(std::move(input));
   EvalArgs(expr.args, args);

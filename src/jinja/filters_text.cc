@@ -104,14 +104,19 @@ Value Indent(Interpreter& state, CallArgs& args) {
 
 Value Truncate(Interpreter& state, CallArgs& args) {
   auto bound = Bind(args, "truncate", {"s", "length", "killwords", "end", "leeway"});
-  std::string text = TextArgument(state, *bound[0]);
   int64_t length = IntArgument(bound[1], 255, "length");
   std::string end = bound[3] ? TextOf(*bound[3]) : "...";
   int64_t leeway = IntArgument(bound[4], 5, "leeway");
   auto end_length = static_cast<int64_t>(CharacterCount(end));
   if (length < end_length) ThrowType("expected length >= {}, got {}", end_length, length);
   if (leeway < 0) ThrowType("expected leeway >= 0, got {}", leeway);
-  if (static_cast<int64_t>(CharacterCount(text)) - leeway <= length) return Value(text);
+  // Short lists come through as they are, as in Jinja2.
+  if (bound[0]->is_undefined()) state.ThrowUndefined(*bound[0]);
+  auto size = LengthOf(*bound[0]);
+  if (!size) ThrowType("object of type '{}' has no len()", bound[0]->TypeName());
+  if (static_cast<int64_t>(*size) - leeway <= length) return *bound[0];
+  if (!bound[0]->is_string()) ThrowType("'{}' cannot be truncated", bound[0]->TypeName());
+  std::string text = bound[0]->AsString();
   text.resize(CharacterOffset(text, static_cast<size_t>(length - end_length)));
   if (!BoolArgument(bound[2], false)) {
     if (size_t space = text.rfind(' '); space != std::string::npos) text.resize(space);
@@ -152,7 +157,8 @@ Value WordWrap(Interpreter& state, CallArgs& args) {
   std::string out;
   bool first_line = true;
   CallArgs none(state, {}, {});
-  for (const auto& line : CallBuiltinMethod(state, Value(text), "splitlines", none)->AsList().items) {
+  const Value source_lines = *CallBuiltinMethod(state, Value(text), "splitlines", none);
+  for (const auto& line : source_lines.AsList().items) {
     auto chunks = WrapChunks(line.AsString(), hyphens);
     std::vector<std::string> lines;
     size_t i = 0;
@@ -332,8 +338,9 @@ Value WordCount(Interpreter& state, CallArgs& args) {
   std::string text = TextArgument(state, args.args[0]);
   int64_t n = 0;
   bool in_word = false;
-  for (char c : text) {
-    bool word = (c & 0x80) || std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+  for (size_t at = 0; at < text.size(); at += CharacterBytes(text, at)) {
+    uint32_t c = DecodeCharacter(text, at);
+    bool word = IsLetter(c) || (c >= '0' && c <= '9') || c == '_';
     n += word && !in_word;
     in_word = word;
   }

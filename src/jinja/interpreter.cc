@@ -290,7 +290,7 @@ void Interpreter::EmitText(const TextStmt& stmt) {
 
 void Interpreter::Emit(const Value& value, Pos pos) {
   if (native_) native_->push_back(value);
-  if (value.is_undefined() && options_.undefined == UndefinedMode::kStrict) ThrowUndefined(value);
+  CheckStrict(value);
   auto begin = static_cast<uint32_t>(out_->text.size());
   if (value.is_string()) {
     const StringRep* rep = value.AsStringRep();
@@ -476,7 +476,7 @@ Flow Interpreter::ExecFor(const ForStmt& stmt) {
 
 Flow Interpreter::RunLoop(const ForStmt& stmt, const Value& iterable, int depth) {
   Ref<List> items;
-  if (iterable.is_undefined() && options_.undefined == UndefinedMode::kStrict) ThrowUndefined(iterable);
+  CheckStrict(iterable);
   if (stmt.filter) {
     items = MakeRef<List>();
     for (auto& item : ItemsOf(*this, iterable)) {

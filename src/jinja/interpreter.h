@@ -88,6 +88,12 @@ class Interpreter : public State {
   }
   void CheckStack() const;
   [[noreturn]] void ThrowUndefined(const Value& value) const;
+  /// A use that fails for undefined values in strict mode only.
+  void CheckStrict(const Value& value) const {
+    if (value.is_undefined() && options_.undefined == UndefinedMode::kStrict && !(value.AsUndefined() && value.AsUndefined()->lenient)) {
+      ThrowUndefined(value);
+    }
+  }
   const RenderOptions& options() const { return options_; }
   /// Notes that a container was given another one: the two may be a cycle now.
   void NoteChange(const Value& container, const Value& added);

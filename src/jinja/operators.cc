@@ -12,7 +12,7 @@ std::string ObjectName(const Value& value) {
 }
 
 std::string TextArgument(Interpreter& state, const Value& value) {
-  if (value.is_undefined() && state.options().undefined == UndefinedMode::kStrict) state.ThrowUndefined(value);
+  state.CheckStrict(value);
   std::string text = TextOf(value);
   state.CheckSize(text.size());
   return text;
@@ -271,7 +271,7 @@ bool ContainsValue(Interpreter& state, const Value& container, const Value& item
       return false;
     }
     case Kind::kUndefined:
-      if (state.options().undefined == UndefinedMode::kStrict) state.ThrowUndefined(container);
+      state.CheckStrict(container);
       return false;
     case Kind::kObject: {
       if (auto result = OrThrow(container.AsObject().Contains(item))) return *result;
@@ -290,10 +290,8 @@ bool ContainsValue(Interpreter& state, const Value& container, const Value& item
 }
 
 bool CompareWith(Interpreter& state, CompareOp op, const Value& a, const Value& b) {
-  if (state.options().undefined == UndefinedMode::kStrict) {
-    if (a.is_undefined()) state.ThrowUndefined(a);
-    if (b.is_undefined()) state.ThrowUndefined(b);
-  }
+  state.CheckStrict(a);
+  state.CheckStrict(b);
   Budget budget;
   switch (op) {
     case CompareOp::kEq:
@@ -344,7 +342,7 @@ std::optional<size_t> LengthOf(const Value& value) {
 }
 
 std::vector<Value> ItemsOf(Interpreter& state, const Value& value) {
-  if (value.is_undefined() && state.options().undefined == UndefinedMode::kStrict) state.ThrowUndefined(value);
+  state.CheckStrict(value);
   auto items = OrThrow(value.Iterate());
   state.Use(static_cast<int64_t>(items.size() / 8));
   state.CheckSize(items.size() * sizeof(Value));
@@ -356,10 +354,9 @@ Value SliceOf(Interpreter& state, const Value& object, const Value& start, const
     if (!bound->is_none() && !bound->is_int() && !bound->is_bool()) ThrowType("slice indices must be integers or None");
   }
   if (!object.is_string() && !object.is_sequence()) {
-    if (object.is_undefined()) return object;
     auto items = object.is_object() ? OrThrow(object.AsObject().Iterate()) : std::nullopt;
     if (!items || !object.AsObject().is_sequence()) {
-      return Value::UndefinedBecause(fmt::format("{} cannot be sliced", ObjectName(object)));
+      ThrowType("'{}' object cannot be sliced", object.TypeName());
     }
     return SliceOf(state, Value::NewList(*std::move(items)), start, stop, step);
   }

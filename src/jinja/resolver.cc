@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 
 #include "jinja/parser.h"
 #include "jinja/thrown.h"
@@ -30,6 +31,7 @@ class Resolver {
   struct Variable {
     uint16_t slot = 0;
     bool always_set = false;
+    bool own = false;  // stored before any use of the scope's own statements: undefined until then, whatever is outside
   };
   struct Scope {
     Scope* parent = nullptr;
@@ -71,8 +73,115 @@ class Resolver {
     }
   }
 
+  // Which stored names are a scope's own, in Jinja2's order of seeing them: uses in inner scopes do not count.
+  struct Seen {
+    std::map<std::string, bool, std::less<>> names;  // true: a use came first, or only some branches store it
+    std::set<std::string, std::less<>> stores;
+  };
+  static void Load(const ExprPtr& expr, Seen& seen) {
+    if (expr) Load(*expr, seen);
+  }
+  static void Load(const Expr& expr, Seen& seen) {
+    ForEachChild(expr, [&](const Expr& child) { Load(child, seen); });
+    if (expr.kind == ExprKind::kName) seen.names.try_emplace(static_cast<const NameExpr&>(expr).name, true);
+  }
+  static void StoreName(const std::string& name, Seen& seen) {
+    seen.stores.insert(name);
+    seen.names.try_emplace(name, false);
+  }
+  static void StoreTarget(const Target& target, Seen& seen) {
+    for (const auto& element : target.elements) StoreTarget(element, seen);
+    if (target.is_tuple) return;
+    if (target.attribute.empty()) {
+      StoreName(target.name, seen);
+    } else {
+      seen.names.try_emplace(target.name, true);
+    }
+  }
+  static void See(const Body& body, Seen& seen) {
+    for (const auto& stmt : body) See(*stmt, seen);
+  }
+  static void SeeIf(const IfStmt& stmt, size_t branch, Seen& seen) {
+    Load(stmt.branches[branch].first, seen);
+    Seen branches[3] = {seen, seen, seen};
+    See(stmt.branches[branch].second, branches[0]);
+    // All the elifs are one branch.
+    if (branch == 0) {
+      for (size_t i = 1; i < stmt.branches.size(); ++i) SeeElif(stmt.branches[i], branches[1]);
+    }
+    See(stmt.otherwise, branches[2]);
+    Merge(branches, seen);
+  }
+  static void SeeElif(const std::pair<ExprPtr, Body>& elif, Seen& seen) {
+    Load(elif.first, seen);
+    Seen branches[3] = {seen, seen, seen};
+    See(elif.second, branches[0]);
+    Merge(branches, seen);
+  }
+  static void Merge(Seen (&branches)[3], Seen& seen) {
+    std::map<std::string, int> counts;
+    for (const auto& branch : branches) {
+      for (const auto& name : branch.stores) {
+        if (!seen.stores.contains(name)) ++counts[name];
+      }
+    }
+    for (auto& branch : branches) {
+      for (const auto& [name, used_first] : branch.names) seen.names.insert_or_assign(name, used_first);
+    }
+    for (const auto& [name, count] : counts) {
+      seen.stores.insert(name);
+      if (count < 3) seen.names[name] = true;
+    }
+  }
+  static void See(const Stmt& stmt, Seen& seen) {
+    switch (stmt.kind) {
+      case StmtKind::kOutput:
+      case StmtKind::kDo:
+        return Load(static_cast<const ExprStmt&>(stmt).expr, seen);
+      case StmtKind::kIf:
+        return SeeIf(static_cast<const IfStmt&>(stmt), 0, seen);
+      case StmtKind::kFor:
+        return Load(static_cast<const ForStmt&>(stmt).iterable, seen);
+      case StmtKind::kSet:
+        Load(static_cast<const SetStmt&>(stmt).value, seen);
+        return StoreTarget(static_cast<const SetStmt&>(stmt).target, seen);
+      case StmtKind::kSetBlock:
+        return StoreTarget(static_cast<const ScopedStmt&>(stmt).target, seen);
+      case StmtKind::kFilterBlock:
+        return Load(static_cast<const ScopedStmt&>(stmt).filter, seen);
+      case StmtKind::kWith:
+        for (const auto& [target, value] : static_cast<const ScopedStmt&>(stmt).assignments) Load(value, seen);
+        return;
+      case StmtKind::kMacro:
+        return StoreName(static_cast<const MacroStmt&>(stmt).macro.name, seen);
+      case StmtKind::kCallBlock:
+        return Load(static_cast<const CallBlockStmt&>(stmt).call, seen);
+      case StmtKind::kInclude:
+        return Load(static_cast<const ImportStmt&>(stmt).name, seen);
+      case StmtKind::kImport:
+        Load(static_cast<const ImportStmt&>(stmt).name, seen);
+        return StoreTarget(static_cast<const ImportStmt&>(stmt).target, seen);
+      case StmtKind::kFromImport:
+        Load(static_cast<const ImportStmt&>(stmt).name, seen);
+        for (const auto& [name, target] : static_cast<const ImportStmt&>(stmt).names) StoreTarget(target, seen);
+        return;
+      default:
+        return;
+    }
+  }
+
   /// Declares what the statements of a scope store, before any use is resolved.
   void Collect(Body& body, Scope& scope) {
+    Declare(body, scope);
+    if (scope.names.empty()) return;
+    Seen seen;
+    See(body, seen);
+    for (auto& [name, variable] : scope.names) {
+      auto at = seen.names.find(name);
+      if (at != seen.names.end() && !at->second) variable.own = true;
+    }
+  }
+  void Declare(Body& body, Scope& scope) {
     for (auto& stmt : body) {
       switch (stmt->kind) {
         case StmtKind::kSet:
@@ -94,8 +203,8 @@ class Resolver {
           break;
         case StmtKind::kIf: {
           auto& branch = static_cast<IfStmt&>(*stmt);
-          for (auto& [condition, inner] : branch.branches) Collect(inner, scope);
-          Collect(branch.otherwise, scope);
+          for (auto& [condition, inner] : branch.branches) Declare(inner, scope);
+          Declare(branch.otherwise, scope);
           break;
         }
         default:
@@ -125,74 +234,19 @@ class Resolver {
       }
       if (found == scope->names.end()) continue;
       expr.slots.push_back({depth, found->second.slot});
-      if (found->second.always_set) return;
+      if (found->second.always_set || found->second.own) {
+        expr.falls_through = false;
+        return;
+      }
     }
   }
 
   void Resolve(ExprPtr& expr, Scope& scope) {
     if (expr) Resolve(*expr, scope);
   }
-  void Resolve(Arguments& args, Scope& scope) {
-    for (auto& arg : args.positional) Resolve(arg, scope);
-    for (auto& [name, arg] : args.keywords) Resolve(arg, scope);
-    Resolve(args.star, scope);
-    Resolve(args.star_star, scope);
-  }
   void Resolve(Expr& expr, Scope& scope) {
-    switch (expr.kind) {
-      case ExprKind::kConst:
-        return;
-      case ExprKind::kName:
-        return Name(static_cast<NameExpr&>(expr), scope);
-      case ExprKind::kList:
-      case ExprKind::kTuple:
-      case ExprKind::kConcat:
-        for (auto& item : static_cast<SequenceExpr&>(expr).items) Resolve(item, scope);
-        return;
-      case ExprKind::kDict:
-        for (auto& [key, value] : static_cast<DictExpr&>(expr).entries) {
-          Resolve(key, scope);
-          Resolve(value, scope);
-        }
-        return;
-      case ExprKind::kAttribute:
-        return Resolve(static_cast<AttributeExpr&>(expr).object, scope);
-      case ExprKind::kItem:
-        Resolve(static_cast<ItemExpr&>(expr).object, scope);
-        return Resolve(static_cast<ItemExpr&>(expr).key, scope);
-      case ExprKind::kSlice: {
-        auto& slice = static_cast<SliceExpr&>(expr);
-        Resolve(slice.start, scope);
-        Resolve(slice.stop, scope);
-        return Resolve(slice.step, scope);
-      }
-      case ExprKind::kCall:
-        Resolve(static_cast<CallExpr&>(expr).callee, scope);
-        return Resolve(static_cast<CallExpr&>(expr).args, scope);
-      case ExprKind::kFilter:
-      case ExprKind::kTest:
-        Resolve(static_cast<FilterExpr&>(expr).input, scope);
-        return Resolve(static_cast<FilterExpr&>(expr).args, scope);
-      case ExprKind::kNegate:
-      case ExprKind::kPositive:
-      case ExprKind::kNot:
-        return Resolve(static_cast<UnaryExpr&>(expr).operand, scope);
-      case ExprKind::kBinary:
-      case ExprKind::kAnd:
-      case ExprKind::kOr:
-        Resolve(static_cast<BinaryExpr&>(expr).left, scope);
-        return Resolve(static_cast<BinaryExpr&>(expr).right, scope);
-      case ExprKind::kCompare:
-        Resolve(static_cast<CompareExpr&>(expr).first, scope);
-        for (auto& [op, right] : static_cast<CompareExpr&>(expr).rest) Resolve(right, scope);
-        return;
-      case ExprKind::kConditional: {
-        auto& conditional = static_cast<ConditionalExpr&>(expr);
-        Resolve(conditional.condition, scope);
-        Resolve(conditional.then, scope);
-        return Resolve(conditional.otherwise, scope);
-      }
-    }
+    if (expr.kind == ExprKind::kName) Name(static_cast<NameExpr&>(expr), scope);
+    ForEachChild(expr, [&](const Expr& child) { Resolve(const_cast<Expr&>(child), scope); });
   }
 
   void ResolveMacro(MacroNode& macro, Scope* outer) {

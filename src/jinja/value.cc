@@ -62,6 +62,11 @@ Value Value::Undefined(std::string name) {
   value.SetRef(rep.get());
   return value;
 }
+Value Value::UndefinedLenient(std::string hint) {
+  Value value = UndefinedBecause(std::move(hint));
+  const_cast<UndefinedRep*>(value.AsUndefined())->lenient = true;
+  return value;
+}
 Value Value::UndefinedBecause(std::string hint) {
   auto rep = MakeRef<UndefinedRep>();
   rep->hint = std::move(hint);

@@ -119,6 +119,8 @@ class Value {
   }
   static Value Undefined(std::string name = {});          ///< "'name' is undefined" when it is used
   static Value UndefinedBecause(std::string hint);         ///< its whole message, e.g. "'dict object' has no attribute 'x'"
+  /// Prints as nothing even in strict mode (an inline `if` without `else`).
+  static Value UndefinedLenient(std::string hint);
   static Value NewList(std::vector<Value> items = {});
   static Value NewTuple(std::vector<Value> items);
   static Value NewDict();
@@ -245,6 +247,7 @@ class UndefinedRep : public RefCounted {
  public:
   std::string name;
   std::string hint;  ///< message, when it is not "'name' is undefined"
+  bool lenient = false;
 };
 
 /// The items of a list or a tuple.
