@@ -184,7 +184,7 @@ int PlayIntervals(Invocation& invocation, Project& project, const Schedule& sche
                                     .restored = {}};
   options.interval_ends = [&](const RunContext& run, const RunReport& report) {
     auto summary = project::Summarise(report);
-    total.Add(summary);
+    if (!report.already_done) total.Add(summary);
     if (!talks) return;
     session.progress().ClearLive();
     if (report.error) terminal.PrintError(*report.error);

@@ -194,6 +194,12 @@ std::vector<CommandSpec> TableCommands() {
 
 std::vector<CommandSpec> OtherCommands() {
   std::vector<CommandSpec> out;
+  out.push_back({.name = "dbt",
+                 .summary = "Run dbt's own commands on a dbt project",
+                 .about = "run, build, test, seed, snapshot, compile, ls and parse with dbt's own options and exit codes (quern dbt --help); writes target/manifest.json and run_results.json. Needs no quern.yml: a dbt project and its profile are enough. Inside a Quern project a profile that is not found means the project's own warehouse.",
+                 .examples = {{"quern dbt build", "in a dbt project's folder"}, {"quern dbt ls -s tag:daily --project-dir dbt", "list nodes"}},
+                 .run = RunDbt,
+                 .passes_through = true});
   out.push_back({.name = "up",
                  .summary = "Keep the schedules running until stopped",
                  .about = "Runs each schedule's intervals as they become complete, in order; catches up where the schedule says so. SIGTERM and Ctrl-C stop it cleanly; the next start goes on with what was under way. Serves /health and /metrics (Prometheus) on loopback.",

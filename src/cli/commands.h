@@ -26,6 +26,7 @@ int RunTableShow(Invocation&);
 int RunTableHistory(Invocation&);
 int RunTableDiff(Invocation&);
 int RunTableRestore(Invocation&);
+int RunDbt(Invocation&);
 int RunDoctor(Invocation&);
 int RunUp(Invocation&);
 int RunCompletion(Invocation&);

@@ -22,6 +22,7 @@ class Terminal {
 
   bool out_is_terminal() const { return out_tty_; }
   bool err_is_terminal() const { return err_tty_; }
+  bool shows_colours() const { return colour_out_; }
   bool quiet() const { return options_.quiet; }
   /// Places in errors are relative to this folder (the project's); they are shown relative to the working directory.
   void SetBase(std::filesystem::path folder);
