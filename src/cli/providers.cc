@@ -22,8 +22,12 @@ Result<void> AddProviders(project::Project& project, const Invocation& invocatio
     options.workspace.quern = dbt::QuernTarget{.warehouse = project.target().warehouse, .name = project.target().name, .threads = project.threads()};
     options.workspace.only_quern = true;
     options.workspace.clock = &project.clock();
-    auto context = project.BaseContext();
-    options.workspace.invocation = {.id = context.invocation_id, .which = "build", .started = project.clock().Now(), .full_refresh = invocation.args.Flag("full-refresh"), .vars = context.vars};
+    auto& call = options.workspace.invocation;
+    call.id = project.invocation_id();
+    call.which = "build";
+    call.started = project.clock().Now();
+    call.full_refresh = invocation.args.Flag("full-refresh");
+    call.vars = project.vars();
     project.AddProvider(std::make_unique<dbt::Provider>(std::move(options)));
   }
   return {};

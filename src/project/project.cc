@@ -149,6 +149,12 @@ Result<schedule::Workload> Project::SelectFor(const std::string& name, const std
   return Select(select.empty() ? config.select : select, without, warnings);
 }
 
+Json Project::vars() const {
+  Json out = config_.vars;
+  for (const auto& [key, value] : options_.vars.items()) out[key] = value;
+  return out;
+}
+
 schedule::RunContext Project::BaseContext() {
   if (!git_commit_) {
     auto git = io::ReadGitState(config_.root);
@@ -156,8 +162,7 @@ schedule::RunContext Project::BaseContext() {
     git_commit_ = git && *git ? (*git)->ToString() : "";
   }
   schedule::RunContext out;
-  out.vars = config_.vars;
-  for (const auto& [key, value] : options_.vars.items()) out.vars[key] = value;
+  out.vars = vars();
   out.target = target_.name;
   out.git_commit = *git_commit_;
   out.invocation_id = invocation_id_;

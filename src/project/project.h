@@ -56,6 +56,9 @@ class Project {
   Result<schedule::Workload> SelectFor(const std::string& schedule, const std::vector<std::string>& select,
                                        const std::vector<std::string>& exclude, std::vector<Error>* warnings = nullptr) const;
 
+  /// Those of quern.yml and, winning over them, those of --vars.
+  Json vars() const;
+  const std::string& invocation_id() const { return invocation_id_; }
   /// What all runs of this call share: vars, target, git commit, invocation id, clock.
   schedule::RunContext BaseContext();
   /// A run outside schedules, "manual/<now>": its interval is [now, now).
