@@ -65,6 +65,8 @@ void Progress::TaskEnds(const schedule::FinishedTask& task, int finished, int to
     if (result.empty() && task.result.rows) {
       result = fmt::format("{} {}", FormatCount(*task.result.rows), *task.result.rows == 1 ? "row" : "rows");
     }
+    // The whole error follows on its own lines.
+    if (task.state == "failed" && task.result.error && result.size() > 40) result.clear();
     auto width = std::to_string(total).size();
     bool ran = task.state != "skipped" && task.state != "cancelled";
     int room = terminal_.width() > 0 ? std::clamp(terminal_.width() - 60, 24, 60) : 44;

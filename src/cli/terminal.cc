@@ -148,7 +148,8 @@ std::string Terminal::Describe(const Error& error, bool warning, std::string_vie
   out += ": " + error.message() + "\n";
   out += Excerpt(pos, pos.file.empty() ? source : std::string_view{});
   for (const auto& frame : error.trace()) {
-    out += fmt::format("  in {}{}\n", frame.what, frame.pos.known() ? " (" + Shown(frame.pos).ToString() + ")" : "");
+    auto what = frame.what.starts_with("in ") ? frame.what : "in " + frame.what;
+    out += fmt::format("  {}{}\n", what, frame.pos.known() ? " (" + Shown(frame.pos).ToString() + ")" : "");
   }
   if (!error.hint().empty()) out += PaintErr("hint: ", Colour::kCyan) + error.hint() + "\n";
   for (const Error* cause = error.cause(); cause; cause = cause->cause()) {
