@@ -1,5 +1,6 @@
 #include "ingest/byte_reader.h"
 
+#include <fmt/format.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>

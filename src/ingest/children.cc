@@ -1,5 +1,7 @@
 #include "ingest/children.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -86,7 +88,8 @@ class ChildLoader {
     if (exists && !anew_) {
       const warehouse::TableInfo info = QUERN_TRY(warehouse_.Describe(name));
       for (const engine::Column& column : info.columns) {
-        existing.push_back({column.name, QUERN_TRY(Type::Parse(column.type, Type::From::kEngine)), true});
+        Type type = QUERN_TRY(Type::Parse(column.type, Type::From::kEngine));
+        existing.push_back({column.name, std::move(type), true});
       }
     } else if (!exists && config_.contract.tables != Rule::kEvolve && !anew_) {
       if (config_.contract.tables == Rule::kFreeze) {

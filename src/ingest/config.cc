@@ -1,5 +1,7 @@
 #include "ingest/config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <fstream>
 #include <set>

@@ -1,5 +1,7 @@
 #include "ingest/csv_records.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 

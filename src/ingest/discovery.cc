@@ -1,5 +1,6 @@
 #include "ingest/discovery.h"
 
+#include <fmt/format.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

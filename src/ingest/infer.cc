@@ -1,5 +1,7 @@
 #include "ingest/infer.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace quern::ingest {

@@ -1,5 +1,7 @@
 #include "ingest/json_lines.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "base/json.h"

@@ -1,5 +1,6 @@
 #include "ingest/load.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -192,7 +193,8 @@ class Loader {
 
   Result<void> RememberFile(const SourceFile& file, int64_t rows, std::vector<warehouse::CommitContext::Txn>& txns) {
     txns.push_back({name_, std::string(kFileTxn) + file.path, options_.logical_ms});
-    txns.push_back({name_, std::string(kContentTxn) + file.path, QUERN_TRY(Fingerprint(file.absolute))});
+    const int64_t content = QUERN_TRY(Fingerprint(file.absolute));
+    txns.push_back({name_, std::string(kContentTxn) + file.path, content});
     if (rows >= 0) txns.push_back({name_, std::string(kRowsTxn) + file.path, rows});
     return {};
   }
@@ -204,7 +206,8 @@ class Loader {
     std::vector<TableColumn> columns;
     for (size_t i = 0; i < info.columns.size(); ++i) {
       const engine::Column& column = info.columns[i];
-      TableColumn known{column.name, QUERN_TRY(Type::Parse(column.type, Type::From::kEngine)), i >= info.nullable.size() || info.nullable[i]};
+      Type type = QUERN_TRY(Type::Parse(column.type, Type::From::kEngine));
+      TableColumn known{column.name, std::move(type), i >= info.nullable.size() || info.nullable[i]};
       writer_columns_.push_back(known);
       const bool history = config_.mode == Mode::kHistory && (EqualsIgnoreCase(column.name, config_.history.valid_from) ||
                                                               EqualsIgnoreCase(column.name, config_.history.valid_to) ||

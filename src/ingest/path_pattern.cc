@@ -1,5 +1,6 @@
 #include "ingest/path_pattern.h"
 
+#include <fmt/format.h>
 #include <re2/re2.h>
 
 #include "base/text.h"

@@ -1,5 +1,7 @@
 #include "ingest/planner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 

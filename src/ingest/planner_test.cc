@@ -1,5 +1,6 @@
 #include "ingest/planner.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace quern::ingest {

@@ -1,5 +1,7 @@
 #include "ingest/provider.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"

@@ -1,5 +1,7 @@
 #include "ingest/schema.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <set>

@@ -1,5 +1,6 @@
 #include "ingest/schema.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace quern::ingest {

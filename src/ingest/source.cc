@@ -1,5 +1,7 @@
 #include "ingest/source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <fstream>
 #include <set>

@@ -1,5 +1,7 @@
 #include "ingest/table_writer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"

@@ -1,5 +1,7 @@
 #include "ingest/type.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -80,7 +82,7 @@ class Parser {
         }
         name += text_[at_];
       }
-      ++at_;
+      at_ = std::min(at_ + 1, text_.size());
       return name;
     }
     const size_t start = at_;
@@ -115,7 +117,8 @@ class Parser {
       do {
         std::string name = Name();
         if (name.empty()) return Wrong();
-        type.fields.push_back({std::move(name), QUERN_TRY(One(depth + 1))});
+        Type inner = QUERN_TRY(One(depth + 1));  // not inside the braces: g++ 12 leaks what stands before a return there
+        type.fields.push_back({std::move(name), std::move(inner)});
       } while (Eat(','));
       if (!Eat(')')) return Wrong();
       return type;
@@ -123,9 +126,11 @@ class Parser {
     if (word == "MAP") {
       Type type(Kind::kMap);
       if (!Eat('(')) return Wrong();
-      type.fields.push_back({"key", QUERN_TRY(One(depth + 1))});
+      Type key = QUERN_TRY(One(depth + 1));
+      type.fields.push_back({"key", std::move(key)});
       if (!Eat(',')) return Wrong();
-      type.fields.push_back({"value", QUERN_TRY(One(depth + 1))});
+      Type value = QUERN_TRY(One(depth + 1));
+      type.fields.push_back({"value", std::move(value)});
       if (!Eat(')')) return Wrong();
       return type;
     }

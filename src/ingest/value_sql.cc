@@ -1,5 +1,7 @@
 #include "ingest/value_sql.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace quern::ingest {

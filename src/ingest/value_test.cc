@@ -1,5 +1,6 @@
 #include "ingest/value_sql.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/text.h"

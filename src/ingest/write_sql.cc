@@ -1,5 +1,7 @@
 #include "ingest/write_sql.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
