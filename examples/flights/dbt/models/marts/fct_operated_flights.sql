@@ -5,6 +5,20 @@
     unique_key='flight_month'
 ) }}
 
+with flights as (
+  select *, time_hour at time zone 'UTC' as scheduled_at
+  from {{ ref('fct_flights') }}
+  where status in ('arrived', 'diverted')
+    and tailnum is not null
+    and {{ months_to_build('flight_month') }}
+),
+
+-- An open end as a far moment keeps the join's conditions plain comparisons, which engines hash.
+operators as (
+  select tailnum, carrier, dbt_valid_from, coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to
+  from {{ ref('plane_operators') }}
+)
+
 select
   f.time_hour,
   f.carrier,
@@ -15,13 +29,10 @@ select
   o.carrier = f.carrier as by_own_plane,
   p.seats,
   cast(year(f.flight_date) - p.built_in as integer) as plane_age
-from {{ ref('fct_flights') }} as f
-left join {{ ref('plane_operators') }} as o
+from flights as f
+left join operators as o
   on f.tailnum = o.tailnum
-  and f.time_hour at time zone 'UTC' >= o.dbt_valid_from
-  and (o.dbt_valid_to is null or f.time_hour at time zone 'UTC' < o.dbt_valid_to)
+  and f.scheduled_at >= o.dbt_valid_from
+  and f.scheduled_at < o.valid_to
 left join {{ ref('dim_planes') }} as p
   on f.tailnum = p.tailnum
-where f.status in ('arrived', 'diverted')
-  and f.tailnum is not null
-  and {{ months_to_build('f.flight_month') }}
