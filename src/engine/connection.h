@@ -9,17 +9,21 @@
 
 namespace quern::engine {
 
-/// A column of a result. `type` is the engine's own type text ("BIGINT", "DECIMAL(18,2)", "STRUCT(a INTEGER)").
+/// A column of a result. `type` is the engine's own type text ("BIGINT", "DECIMAL(18,2)", "STRUCT(a
+/// INTEGER)").
 struct Column {
   std::string name;
   std::string type;
 };
 
-/// One value of a result or a parameter. Numbers that fit are int64_t or double, truth values bool; everything else
-/// (decimals, dates, times, nested values as JSON, blobs as hexadecimal \x..) is text, as the engine prints it.
+/// One value of a result or a parameter. Numbers that fit are int64_t or double, truth values bool;
+/// everything else (decimals, dates, times, nested values as JSON, blobs as hexadecimal \x..) is text, as the
+/// engine prints it.
 using Value = std::variant<std::monostate, bool, int64_t, double, std::string>;
 
-inline bool IsNull(const Value& value) { return std::holds_alternative<std::monostate>(value); }
+inline bool IsNull(const Value& value) {
+  return std::holds_alternative<std::monostate>(value);
+}
 /// "" for null; text as it is; numbers in their shortest form that reads back equal.
 std::string ToText(const Value& value);
 
@@ -27,7 +31,8 @@ std::string ToText(const Value& value);
 struct QueryResult {
   std::vector<Column> columns;
   std::vector<std::vector<Value>> rows;
-  /// Rows that an INSERT, UPDATE, DELETE, MERGE, CREATE TABLE AS or COPY changed or wrote; -1 for other statements.
+  /// Rows that an INSERT, UPDATE, DELETE, MERGE, CREATE TABLE AS or COPY changed or wrote; -1 for other
+  /// statements.
   int64_t rows_changed = -1;
   /// max_rows cut the result.
   bool truncated = false;
@@ -35,7 +40,7 @@ struct QueryResult {
 
 struct ExecuteOptions {
   std::vector<Value> params{};  ///< for $1, $2, ... or ?; only with a single statement
-  int64_t max_rows = -1;      ///< of the result kept in memory; -1: all
+  int64_t max_rows = -1;        ///< of the result kept in memory; -1: all
 };
 
 /// Receives a result batch by batch, so that results larger than memory can pass.
@@ -46,9 +51,10 @@ class RowSink {
   virtual Result<void> Row(const std::vector<Value>& row) = 0;
 };
 
-/// A session with a SQL engine: statements run one at a time, in order; transactions by BEGIN/COMMIT/ROLLBACK.
-/// Not thread-safe, but for Interrupt(). Errors: kSqlSyntax, kSqlBind (both with line and column in the SQL text, file
-/// left empty), kSqlExecution, kOutOfMemory, kNoSpace, kCommitConflict, kCancelled, kTableNotFound.
+/// A session with a SQL engine: statements run one at a time, in order; transactions by
+/// BEGIN/COMMIT/ROLLBACK. Not thread-safe, but for Interrupt(). Errors: kSqlSyntax, kSqlBind (both with line
+/// and column in the SQL text, file left empty), kSqlExecution, kOutOfMemory, kNoSpace, kCommitConflict,
+/// kCancelled, kTableNotFound.
 class Connection {
  public:
   virtual ~Connection() = default;

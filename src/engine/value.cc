@@ -14,6 +14,8 @@ struct Printer {
 };
 }  // namespace
 
-std::string ToText(const Value& value) { return std::visit(Printer{}, value); }
+std::string ToText(const Value& value) {
+  return std::visit(Printer{}, value);
+}
 
 }  // namespace quern::engine

@@ -1,20 +1,19 @@
 #pragma once
 // The DuckDB catalog over the warehouse's folders: ATTACH '<root>' AS <name> (TYPE quern).
-#include <functional>
-#include <map>
-#include <mutex>
-#include <set>
-
 #include <duckdb.hpp>
-
-#include "delta/predicate.h"
-#include "delta/transaction.h"
 #include <duckdb/catalog/catalog.hpp>
 #include <duckdb/catalog/catalog_entry/schema_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/table_catalog_entry.hpp>
 #include <duckdb/catalog/catalog_entry/view_catalog_entry.hpp>
 #include <duckdb/transaction/transaction.hpp>
 #include <duckdb/transaction/transaction_manager.hpp>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "delta/predicate.h"
+#include "delta/transaction.h"
 #include "warehouse/storage.h"
 #include "warehouse/types.h"
 #include "warehouse/warehouse.h"
@@ -37,15 +36,19 @@ class SessionState : public duck::ClientContextState {
 /// One table at one state, as the binder sees it. Lives as long as the transaction that made it.
 class DeltaTable : public duck::TableCatalogEntry {
  public:
-  DeltaTable(duck::Catalog& catalog, duck::SchemaCatalogEntry& schema, duck::CreateTableInfo& info, TableViewPtr view, bool current)
+  DeltaTable(duck::Catalog& catalog, duck::SchemaCatalogEntry& schema, duck::CreateTableInfo& info,
+             TableViewPtr view, bool current)
       : TableCatalogEntry(catalog, schema, info), view_(std::move(view)), current_(current) {}
 
   const TableViewPtr& view() const { return view_; }
   /// Not a look back by AT.
   bool current() const { return current_; }
 
-  duck::unique_ptr<duck::BaseStatistics> GetStatistics(duck::ClientContext&, duck::column_t) override { return nullptr; }
-  duck::TableFunction GetScanFunction(duck::ClientContext& context, duck::unique_ptr<duck::FunctionData>& bind_data) override;
+  duck::unique_ptr<duck::BaseStatistics> GetStatistics(duck::ClientContext&, duck::column_t) override {
+    return nullptr;
+  }
+  duck::TableFunction GetScanFunction(duck::ClientContext& context,
+                                      duck::unique_ptr<duck::FunctionData>& bind_data) override;
   duck::TableStorageInfo GetStorageInfo(duck::ClientContext& context) override;
   duck::virtual_column_map_t GetVirtualColumns() const override;
   /// DELETE, UPDATE and MERGE name a row by (file_index, file_row_number).
@@ -68,8 +71,8 @@ struct Step {
   int64_t copied = 0;  ///< rows that were only moved to another file
 };
 
-/// All that one transaction has seen and changed. Snapshot isolation: a table's state is pinned at its first use.
-/// Thread-safe where DuckDB's threads of one statement meet.
+/// All that one transaction has seen and changed. Snapshot isolation: a table's state is pinned at its first
+/// use. Thread-safe where DuckDB's threads of one statement meet.
 class DeltaTransaction : public duck::Transaction {
  public:
   DeltaTransaction(duck::TransactionManager& manager, duck::ClientContext& context, DeltaCatalog& catalog)
@@ -78,10 +81,10 @@ class DeltaTransaction : public duck::Transaction {
 
   struct TableState {
     DeltaSchema* schema = nullptr;
-    std::string name;    ///< as it will be called after the commit
-    std::string folder;  ///< where its files lie now; differs after a rename
-    TableViewPtr base;   ///< null: not there when the transaction began
-    TableViewPtr now;    ///< null: dropped
+    std::string name;         ///< as it will be called after the commit
+    std::string folder;       ///< where its files lie now; differs after a rename
+    TableViewPtr base;        ///< null: not there when the transaction began
+    TableViewPtr now;         ///< null: dropped
     bool moved_away = false;  ///< renamed: its folder is still in the way of a new table
     bool new_metadata = false;
     bool written = false;  ///< a statement wrote to it, though perhaps no row
@@ -102,13 +105,15 @@ class DeltaTransaction : public duck::Transaction {
   TableState* Table(DeltaSchema& schema, const std::string& name);
   ViewState* View(DeltaSchema& schema, const std::string& name);
   duck::optional_ptr<DeltaTable> Entry(TableState& state);
-  duck::optional_ptr<DeltaTable> EntryOf(DeltaSchema& schema, const std::string& name, TableViewPtr view, bool current);
+  duck::optional_ptr<DeltaTable> EntryOf(DeltaSchema& schema, const std::string& name, TableViewPtr view,
+                                         bool current);
   /// The entry made for a state, by its id.
   duck::optional_ptr<DeltaTable> EntryById(uint64_t view_id);
   /// Tables and views that the transaction sees, by name.
   std::set<std::string> Names(DeltaSchema& schema);
 
-  TableState& Create(DeltaSchema& schema, const std::string& name, std::shared_ptr<TableView> view, Step step);
+  TableState& Create(DeltaSchema& schema, const std::string& name, std::shared_ptr<TableView> view,
+                     Step step);
   void SetView(DeltaSchema& schema, const std::string& name, std::string sql);
   void DropTable(TableState& state);
   void DropView(ViewState& state);
@@ -118,13 +123,15 @@ class DeltaTransaction : public duck::Transaction {
   void KeepSchema(const std::string& schema);
   void Rename(TableState& state, const std::string& to);
   /// Replaces what the transaction sees of a table by `change` of it.
-  void Change(const DeltaTable& table, Step step, bool metadata, const std::function<void(TableView&)>& change);
+  void Change(const DeltaTable& table, Step step, bool metadata,
+              const std::function<void(TableView&)>& change);
   /// A statement wrote to the table, but no row.
   void Touch(const DeltaTable& table, Step step);
   /// A scan of the table's state was run with this filter: later decides on conflicts.
   void Read(const DeltaTable& table, const delta::Predicate& predicate);
 
-  /// Files of this transaction: their names begin with `prefix`, in the table's folder. Removed when it does not commit.
+  /// Files of this transaction: their names begin with `prefix`, in the table's folder. Removed when it does
+  /// not commit.
   void Writing(const TableView& view, const std::string& prefix);
   /// A file that this transaction wrote and no longer needs.
   void Discard(const TableView& view, const delta::Add& add);
@@ -168,7 +175,8 @@ class DeltaTransaction : public duck::Transaction {
 
 class DeltaTransactionManager : public duck::TransactionManager {
  public:
-  DeltaTransactionManager(duck::AttachedDatabase& db, DeltaCatalog& catalog) : TransactionManager(db), catalog_(catalog) {}
+  DeltaTransactionManager(duck::AttachedDatabase& db, DeltaCatalog& catalog)
+      : TransactionManager(db), catalog_(catalog) {}
   duck::Transaction& StartTransaction(duck::ClientContext& context) override;
   duck::ErrorData CommitTransaction(duck::ClientContext& context, duck::Transaction& transaction) override;
   void RollbackTransaction(duck::Transaction& transaction) override;
@@ -184,23 +192,40 @@ class DeltaSchema : public duck::SchemaCatalogEntry {
  public:
   DeltaSchema(duck::Catalog& catalog, duck::CreateSchemaInfo& info) : SchemaCatalogEntry(catalog, info) {}
 
-  void Scan(duck::ClientContext& context, duck::CatalogType type, const std::function<void(duck::CatalogEntry&)>& callback) override;
+  void Scan(duck::ClientContext& context, duck::CatalogType type,
+            const std::function<void(duck::CatalogEntry&)>& callback) override;
   void Scan(duck::CatalogType type, const std::function<void(duck::CatalogEntry&)>& callback) override;
-  duck::optional_ptr<duck::CatalogEntry> LookupEntry(duck::CatalogTransaction transaction, const duck::EntryLookupInfo& lookup) override;
-  duck::SimilarCatalogEntry GetSimilarEntry(duck::CatalogTransaction transaction, const duck::EntryLookupInfo& lookup) override;
-  duck::optional_ptr<duck::CatalogEntry> CreateTable(duck::CatalogTransaction transaction, duck::BoundCreateTableInfo& info) override;
-  duck::optional_ptr<duck::CatalogEntry> CreateView(duck::CatalogTransaction transaction, duck::CreateViewInfo& info) override;
+  duck::optional_ptr<duck::CatalogEntry> LookupEntry(duck::CatalogTransaction transaction,
+                                                     const duck::EntryLookupInfo& lookup) override;
+  duck::SimilarCatalogEntry GetSimilarEntry(duck::CatalogTransaction transaction,
+                                            const duck::EntryLookupInfo& lookup) override;
+  duck::optional_ptr<duck::CatalogEntry> CreateTable(duck::CatalogTransaction transaction,
+                                                     duck::BoundCreateTableInfo& info) override;
+  duck::optional_ptr<duck::CatalogEntry> CreateView(duck::CatalogTransaction transaction,
+                                                    duck::CreateViewInfo& info) override;
   void DropEntry(duck::ClientContext& context, duck::DropInfo& info) override;
   void Alter(duck::CatalogTransaction transaction, duck::AlterInfo& info) override;
 
   using Entry = duck::optional_ptr<duck::CatalogEntry>;
-  Entry CreateIndex(duck::CatalogTransaction, duck::CreateIndexInfo&, duck::TableCatalogEntry&) override { Refuse("indexes"); }
-  Entry CreateFunction(duck::CatalogTransaction, duck::CreateFunctionInfo&) override { Refuse("macros and functions"); }
+  Entry CreateIndex(duck::CatalogTransaction, duck::CreateIndexInfo&, duck::TableCatalogEntry&) override {
+    Refuse("indexes");
+  }
+  Entry CreateFunction(duck::CatalogTransaction, duck::CreateFunctionInfo&) override {
+    Refuse("macros and functions");
+  }
   Entry CreateSequence(duck::CatalogTransaction, duck::CreateSequenceInfo&) override { Refuse("sequences"); }
-  Entry CreateTableFunction(duck::CatalogTransaction, duck::CreateTableFunctionInfo&) override { Refuse("table functions"); }
-  Entry CreateCopyFunction(duck::CatalogTransaction, duck::CreateCopyFunctionInfo&) override { Refuse("copy functions"); }
-  Entry CreatePragmaFunction(duck::CatalogTransaction, duck::CreatePragmaFunctionInfo&) override { Refuse("pragmas"); }
-  Entry CreateCollation(duck::CatalogTransaction, duck::CreateCollationInfo&) override { Refuse("collations"); }
+  Entry CreateTableFunction(duck::CatalogTransaction, duck::CreateTableFunctionInfo&) override {
+    Refuse("table functions");
+  }
+  Entry CreateCopyFunction(duck::CatalogTransaction, duck::CreateCopyFunctionInfo&) override {
+    Refuse("copy functions");
+  }
+  Entry CreatePragmaFunction(duck::CatalogTransaction, duck::CreatePragmaFunctionInfo&) override {
+    Refuse("pragmas");
+  }
+  Entry CreateCollation(duck::CatalogTransaction, duck::CreateCollationInfo&) override {
+    Refuse("collations");
+  }
   Entry CreateType(duck::CatalogTransaction, duck::CreateTypeInfo&) override { Refuse("types"); }
   [[noreturn]] static void Refuse(const char* what);
 
@@ -212,7 +237,8 @@ class DeltaSchema : public duck::SchemaCatalogEntry {
 
 class DeltaCatalog : public duck::Catalog {
  public:
-  DeltaCatalog(duck::AttachedDatabase& db, std::shared_ptr<Storage> storage) : Catalog(db), storage_(std::move(storage)) {}
+  DeltaCatalog(duck::AttachedDatabase& db, std::shared_ptr<Storage> storage)
+      : Catalog(db), storage_(std::move(storage)) {}
   Storage& storage() const { return *storage_; }
   /// The entry of a schema that is there; "main" always is.
   DeltaSchema* Schema(const std::string& name);
@@ -226,13 +252,18 @@ class DeltaCatalog : public duck::Catalog {
   duck::DatabaseSize GetDatabaseSize(duck::ClientContext& context) override;
   duck::ErrorData SupportsCreateTable(duck::BoundCreateTableInfo& info) override;
 
-  duck::optional_ptr<duck::CatalogEntry> CreateSchema(duck::CatalogTransaction transaction, duck::CreateSchemaInfo& info) override;
-  void ScanSchemas(duck::ClientContext& context, std::function<void(duck::SchemaCatalogEntry&)> callback) override;
-  duck::optional_ptr<duck::SchemaCatalogEntry> LookupSchema(duck::CatalogTransaction transaction, const duck::EntryLookupInfo& lookup,
+  duck::optional_ptr<duck::CatalogEntry> CreateSchema(duck::CatalogTransaction transaction,
+                                                      duck::CreateSchemaInfo& info) override;
+  void ScanSchemas(duck::ClientContext& context,
+                   std::function<void(duck::SchemaCatalogEntry&)> callback) override;
+  duck::optional_ptr<duck::SchemaCatalogEntry> LookupSchema(duck::CatalogTransaction transaction,
+                                                            const duck::EntryLookupInfo& lookup,
                                                             duck::OnEntryNotFound if_not_found) override;
 
-  // The base casts the scan's bind data to a native table's, unchecked in release builds: CREATE INDEX would crash.
-  duck::unique_ptr<duck::LogicalOperator> BindCreateIndex(duck::Binder&, duck::CreateStatement&, duck::TableCatalogEntry&,
+  // The base casts the scan's bind data to a native table's, unchecked in release builds: CREATE INDEX would
+  // crash.
+  duck::unique_ptr<duck::LogicalOperator> BindCreateIndex(duck::Binder&, duck::CreateStatement&,
+                                                          duck::TableCatalogEntry&,
                                                           duck::unique_ptr<duck::LogicalOperator>) override {
     DeltaSchema::Refuse("indexes");
   }
@@ -243,35 +274,38 @@ class DeltaCatalog : public duck::Catalog {
     DeltaSchema::Refuse("indexes or primary keys");
   }
 
-  duck::PhysicalOperator& PlanCreateTableAs(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalCreateTable&,
-                                            duck::PhysicalOperator&) override;
+  duck::PhysicalOperator& PlanCreateTableAs(duck::ClientContext&, duck::PhysicalPlanGenerator&,
+                                            duck::LogicalCreateTable&, duck::PhysicalOperator&) override;
   duck::PhysicalOperator& PlanInsert(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalInsert&,
                                      duck::optional_ptr<duck::PhysicalOperator>) override;
   duck::PhysicalOperator& PlanDelete(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalDelete&,
                                      duck::PhysicalOperator&) override;
   duck::PhysicalOperator& PlanUpdate(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalUpdate&,
                                      duck::PhysicalOperator&) override;
-  duck::PhysicalOperator& PlanMergeInto(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalMergeInto&,
-                                        duck::PhysicalOperator&) override;
+  duck::PhysicalOperator& PlanMergeInto(duck::ClientContext&, duck::PhysicalPlanGenerator&,
+                                        duck::LogicalMergeInto&, duck::PhysicalOperator&) override;
 
  private:
   void DropSchema(duck::ClientContext& context, duck::DropInfo& info) override;
 
   std::shared_ptr<Storage> storage_;
   std::mutex mutex_;
-  std::map<std::string, duck::unique_ptr<DeltaSchema>> schemas_;  // by the folder's own spelling; entries stay for good
+  std::map<std::string, duck::unique_ptr<DeltaSchema>>
+      schemas_;  // by the folder's own spelling; entries stay for good
 };
 
 /// The properties of WITH (...) in the log's own spelling. Errors: kSqlBind for values that are no constants.
-Result<delta::StringMap> PropertiesOf(const duck::case_insensitive_map_t<duck::unique_ptr<duck::ParsedExpression>>& options);
+Result<delta::StringMap> PropertiesOf(
+    const duck::case_insensitive_map_t<duck::unique_ptr<duck::ParsedExpression>>& options);
 
-/// Makes ATTACH ... (TYPE quern) known. Catalogs whose path is `storage`'s root use it; others get one of their own.
+/// Makes ATTACH ... (TYPE quern) known. Catalogs whose path is `storage`'s root use it; others get one of
+/// their own.
 void RegisterCatalog(duck::DatabaseInstance& db, std::shared_ptr<Storage> storage);
 /// Makes the scans of tables known by name, which their copying needs.
 void RegisterScan(duck::DatabaseInstance& db);
 
-/// For the time of its life, the state's rows can be selected by `FROM quern_state('<name>')` in any connection; how
-/// copy-on-write reads what it keeps.
+/// For the time of its life, the state's rows can be selected by `FROM quern_state('<name>')` in any
+/// connection; how copy-on-write reads what it keeps.
 class ScannableState {
  public:
   ScannableState(TableViewPtr view, DeletionVectorCache& vectors);

@@ -28,23 +28,35 @@ namespace {
 
 std::optional<CompareOp> OpOf(ExpressionType type) {
   switch (type) {
-    case ExpressionType::COMPARE_EQUAL: return CompareOp::kEqual;
-    case ExpressionType::COMPARE_NOTEQUAL: return CompareOp::kNotEqual;
-    case ExpressionType::COMPARE_LESSTHAN: return CompareOp::kLess;
-    case ExpressionType::COMPARE_LESSTHANOREQUALTO: return CompareOp::kLessOrEqual;
-    case ExpressionType::COMPARE_GREATERTHAN: return CompareOp::kGreater;
-    case ExpressionType::COMPARE_GREATERTHANOREQUALTO: return CompareOp::kGreaterOrEqual;
-    default: return std::nullopt;
+    case ExpressionType::COMPARE_EQUAL:
+      return CompareOp::kEqual;
+    case ExpressionType::COMPARE_NOTEQUAL:
+      return CompareOp::kNotEqual;
+    case ExpressionType::COMPARE_LESSTHAN:
+      return CompareOp::kLess;
+    case ExpressionType::COMPARE_LESSTHANOREQUALTO:
+      return CompareOp::kLessOrEqual;
+    case ExpressionType::COMPARE_GREATERTHAN:
+      return CompareOp::kGreater;
+    case ExpressionType::COMPARE_GREATERTHANOREQUALTO:
+      return CompareOp::kGreaterOrEqual;
+    default:
+      return std::nullopt;
   }
 }
 
 CompareOp Mirrored(CompareOp op) {
   switch (op) {
-    case CompareOp::kLess: return CompareOp::kGreater;
-    case CompareOp::kLessOrEqual: return CompareOp::kGreaterOrEqual;
-    case CompareOp::kGreater: return CompareOp::kLess;
-    case CompareOp::kGreaterOrEqual: return CompareOp::kLessOrEqual;
-    default: return op;
+    case CompareOp::kLess:
+      return CompareOp::kGreater;
+    case CompareOp::kLessOrEqual:
+      return CompareOp::kGreaterOrEqual;
+    case CompareOp::kGreater:
+      return CompareOp::kLess;
+    case CompareOp::kGreaterOrEqual:
+      return CompareOp::kLessOrEqual;
+    default:
+      return op;
   }
 }
 
@@ -53,7 +65,8 @@ std::optional<ColumnPath> PathOf(const Expression& expression, const ScanColumns
   switch (expression.GetExpressionClass()) {
     case ExpressionClass::BOUND_COLUMN_REF: {
       const auto& binding = expression.Cast<duck::BoundColumnRefExpression>().binding;
-      if (binding.table_index != columns.table_index || binding.column_index >= columns.ids.size()) return std::nullopt;
+      if (binding.table_index != columns.table_index || binding.column_index >= columns.ids.size())
+        return std::nullopt;
       const auto column = columns.ids[binding.column_index];
       if (column >= columns.schema->fields.size()) return std::nullopt;  // virtual columns too
       return ColumnPath{columns.schema->fields[column].name};
@@ -62,7 +75,8 @@ std::optional<ColumnPath> PathOf(const Expression& expression, const ScanColumns
       const auto& cast = expression.Cast<duck::BoundCastExpression>();
       const auto& from = cast.child->return_type;
       if (!from.IsIntegral() || !cast.return_type.IsIntegral()) return std::nullopt;
-      if (duck::GetTypeIdSize(from.InternalType()) > duck::GetTypeIdSize(cast.return_type.InternalType())) return std::nullopt;
+      if (duck::GetTypeIdSize(from.InternalType()) > duck::GetTypeIdSize(cast.return_type.InternalType()))
+        return std::nullopt;
       if (cast.return_type.IsUnsigned()) return std::nullopt;
       return PathOf(*cast.child, columns);
     }
@@ -112,14 +126,16 @@ Predicate Translate(const Expression& expression, const ScanColumns& columns) {
       const auto& between = expression.Cast<duck::BoundBetweenExpression>();
       const auto lower = between.lower_inclusive ? CompareOp::kGreaterOrEqual : CompareOp::kGreater;
       const auto upper = between.upper_inclusive ? CompareOp::kLessOrEqual : CompareOp::kLess;
-      return Predicate::And({Compare(*between.input, lower, *between.lower, columns), Compare(*between.input, upper, *between.upper, columns)});
+      return Predicate::And({Compare(*between.input, lower, *between.lower, columns),
+                             Compare(*between.input, upper, *between.upper, columns)});
     }
     case ExpressionClass::BOUND_CONJUNCTION: {
       const auto& conjunction = expression.Cast<duck::BoundConjunctionExpression>();
       std::vector<Predicate> parts;
       for (const auto& child : conjunction.children) parts.push_back(Translate(*child, columns));
-      return conjunction.GetExpressionType() == ExpressionType::CONJUNCTION_AND ? Predicate::And(std::move(parts))
-                                                                                : Predicate::Or(std::move(parts));
+      return conjunction.GetExpressionType() == ExpressionType::CONJUNCTION_AND
+                 ? Predicate::And(std::move(parts))
+                 : Predicate::Or(std::move(parts));
     }
     case ExpressionClass::BOUND_OPERATOR: {
       const auto& op = expression.Cast<duck::BoundOperatorExpression>();
@@ -130,7 +146,8 @@ Predicate Translate(const Expression& expression, const ScanColumns& columns) {
         case ExpressionType::OPERATOR_IS_NOT_NULL: {
           auto path = PathOf(*op.children[0], columns);
           if (!path) return Predicate::Unknown();
-          return op.GetExpressionType() == ExpressionType::OPERATOR_IS_NULL ? Predicate::IsNull(*path) : Predicate::IsNotNull(*path);
+          return op.GetExpressionType() == ExpressionType::OPERATOR_IS_NULL ? Predicate::IsNull(*path)
+                                                                            : Predicate::IsNotNull(*path);
         }
         case ExpressionType::COMPARE_IN:
         case ExpressionType::COMPARE_NOT_IN: {
@@ -175,14 +192,16 @@ Predicate Translate(const duck::TableFilter& filter, const ColumnPath& path) {
     case duck::TableFilterType::CONJUNCTION_AND:
     case duck::TableFilterType::CONJUNCTION_OR: {
       const bool all = filter.filter_type == duck::TableFilterType::CONJUNCTION_AND;
-      const auto& children = all ? filter.Cast<duck::ConjunctionAndFilter>().child_filters : filter.Cast<duck::ConjunctionOrFilter>().child_filters;
+      const auto& children = all ? filter.Cast<duck::ConjunctionAndFilter>().child_filters
+                                 : filter.Cast<duck::ConjunctionOrFilter>().child_filters;
       std::vector<Predicate> parts;
       for (const auto& child : children) parts.push_back(Translate(*child, path));
       return all ? Predicate::And(std::move(parts)) : Predicate::Or(std::move(parts));
     }
     case duck::TableFilterType::OPTIONAL_FILTER: {  // it may be passed over, but holds
       const auto* optional = dynamic_cast<const duck::OptionalFilter*>(&filter);
-      return optional && optional->child_filter ? Translate(*optional->child_filter, path) : Predicate::Unknown();
+      return optional && optional->child_filter ? Translate(*optional->child_filter, path)
+                                                : Predicate::Unknown();
     }
     case duck::TableFilterType::IN_FILTER: {
       std::vector<delta::Literal> values;

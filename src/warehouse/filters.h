@@ -1,9 +1,9 @@
 #pragma once
 #include <duckdb.hpp>
-
-#include "delta/predicate.h"
 #include <duckdb/planner/expression.hpp>
 #include <duckdb/planner/table_filter.hpp>
+
+#include "delta/predicate.h"
 #include "warehouse/types.h"
 
 namespace quern::warehouse {
@@ -15,8 +15,10 @@ struct ScanColumns {
   const delta::StructType* schema = nullptr;
 };
 
-/// The filters (all must hold) as far as they can be judged by statistics; what cannot is unknown, never wrong.
-delta::Predicate PredicateOf(const duck::vector<duck::unique_ptr<duck::Expression>>& filters, const ScanColumns& columns);
+/// The filters (all must hold) as far as they can be judged by statistics; what cannot is unknown, never
+/// wrong.
+delta::Predicate PredicateOf(const duck::vector<duck::unique_ptr<duck::Expression>>& filters,
+                             const ScanColumns& columns);
 /// Filters that came up at run time; their keys are positions in the scan's list.
 delta::Predicate PredicateOf(const duck::TableFilterSet& filters, const ScanColumns& columns);
 

@@ -1,11 +1,11 @@
 #include "warehouse/parquet_io.h"
 
+#include <duckdb/main/appender.hpp>
 #include <filesystem>
 
 #include "base/ids.h"
 #include "base/json.h"
 #include "base/text.h"
-#include <duckdb/main/appender.hpp>
 #include "engine/duckdb/native.h"
 #include "io/files.h"
 
@@ -27,10 +27,13 @@ Error Named(Error error, const std::string& location) {
 Error FromDuck(const duck::ErrorData& data, const std::string& location) {
   Error error = engine::FromDuckDb(data, "");
   // What a broken Parquet file makes DuckDB say has many forms.
-  if (error.code() == ErrorCode::kSqlExecution || error.code() == ErrorCode::kSqlBind || error.code() == ErrorCode::kIo) {
+  if (error.code() == ErrorCode::kSqlExecution || error.code() == ErrorCode::kSqlBind ||
+      error.code() == ErrorCode::kIo) {
     std::error_code ignored;
-    if (!std::filesystem::exists(location, ignored)) return Error(ErrorCode::kNotFound, location + " is not there");
-    if (error.code() != ErrorCode::kIo || error.message().find("Parquet") != std::string::npos || error.message().find("magic") != std::string::npos) {
+    if (!std::filesystem::exists(location, ignored))
+      return Error(ErrorCode::kNotFound, location + " is not there");
+    if (error.code() != ErrorCode::kIo || error.message().find("Parquet") != std::string::npos ||
+        error.message().find("magic") != std::string::npos) {
       return Named(Error(ErrorCode::kCorrupt, error.message()), location);
     }
   }
@@ -38,7 +41,8 @@ Error FromDuck(const duck::ErrorData& data, const std::string& location) {
 }
 
 // The type at a path of struct fields, null when the file has none there.
-const duck::LogicalType* Find(const std::vector<std::pair<std::string, duck::LogicalType>>& columns, const std::vector<std::string>& path) {
+const duck::LogicalType* Find(const std::vector<std::pair<std::string, duck::LogicalType>>& columns,
+                              const std::vector<std::string>& path) {
   const duck::LogicalType* type = nullptr;
   for (const auto& [name, column] : columns) {
     if (name == path[0]) type = &column;
@@ -67,13 +71,16 @@ Json ToJson(const duck::Value& value) {
       }
       return object;
     }
-    case duck::LogicalTypeId::BOOLEAN: return value.GetValue<bool>();
+    case duck::LogicalTypeId::BOOLEAN:
+      return value.GetValue<bool>();
     case duck::LogicalTypeId::TINYINT:
     case duck::LogicalTypeId::SMALLINT:
     case duck::LogicalTypeId::INTEGER:
-    case duck::LogicalTypeId::BIGINT: return value.GetValue<int64_t>();
+    case duck::LogicalTypeId::BIGINT:
+      return value.GetValue<int64_t>();
     case duck::LogicalTypeId::FLOAT:
-    case duck::LogicalTypeId::DOUBLE: return value.GetValue<double>();
+    case duck::LogicalTypeId::DOUBLE:
+      return value.GetValue<double>();
     case duck::LogicalTypeId::DECIMAL: {
       Json number = Json::parse(value.ToString(), nullptr, false);
       return number.is_discarded() ? Json(value.ToString()) : number;
@@ -96,7 +103,8 @@ Json ToJson(const duck::Value& value) {
       for (const auto& child : duck::ListValue::GetChildren(value)) array.push_back(ToJson(child));
       return array;
     }
-    default: return value.ToString();
+    default:
+      return value.ToString();
   }
 }
 
@@ -108,7 +116,8 @@ void FillColumn(duck::Vector& vector, duck::idx_t count, ColumnType type, Column
   duck::UnifiedVectorFormat format;
   vector.ToUnifiedFormat(count, format);
   column.valid.resize(count);
-  for (duck::idx_t i = 0; i < count; i++) column.valid[i] = format.validity.RowIsValid(format.sel->get_index(i)) ? 1 : 0;
+  for (duck::idx_t i = 0; i < count; i++)
+    column.valid[i] = format.validity.RowIsValid(format.sel->get_index(i)) ? 1 : 0;
   auto each = [&](auto fill) {
     for (duck::idx_t i = 0; i < count; i++) {
       if (column.valid[i]) fill(i, format.sel->get_index(i));
@@ -117,7 +126,8 @@ void FillColumn(duck::Vector& vector, duck::idx_t count, ColumnType type, Column
   switch (type) {
     case ColumnType::kStruct: {
       const bool* there = duck::UnifiedVectorFormat::GetData<bool>(format);
-      for (duck::idx_t i = 0; i < count; i++) column.valid[i] = column.valid[i] && there[format.sel->get_index(i)] ? 1 : 0;
+      for (duck::idx_t i = 0; i < count; i++)
+        column.valid[i] = column.valid[i] && there[format.sel->get_index(i)] ? 1 : 0;
       break;
     }
     case ColumnType::kBoolean:
@@ -162,7 +172,8 @@ void FillColumn(duck::Vector& vector, duck::idx_t count, ColumnType type, Column
       duck::UnifiedVectorFormat elements;
       duck::ListVector::GetEntry(vector).ToUnifiedFormat(duck::ListVector::GetListSize(vector), elements);
       each([&](duck::idx_t row, duck::idx_t at) {
-        for (duck::idx_t i = lists[at].offset; i < lists[at].offset + lists[at].length; i++) column.lists[row].push_back(TextAt(elements, i));
+        for (duck::idx_t i = lists[at].offset; i < lists[at].offset + lists[at].length; i++)
+          column.lists[row].push_back(TextAt(elements, i));
       });
       break;
     }
@@ -172,13 +183,19 @@ void FillColumn(duck::Vector& vector, duck::idx_t count, ColumnType type, Column
 const char* SqlType(ColumnType type) {
   switch (type) {
     case ColumnType::kStruct:
-    case ColumnType::kBoolean: return "BOOLEAN";
-    case ColumnType::kInteger: return "INTEGER";
-    case ColumnType::kLong: return "BIGINT";
-    case ColumnType::kStringMap: return "MAP(VARCHAR, VARCHAR)";
-    case ColumnType::kStringList: return "VARCHAR[]";
+    case ColumnType::kBoolean:
+      return "BOOLEAN";
+    case ColumnType::kInteger:
+      return "INTEGER";
+    case ColumnType::kLong:
+      return "BIGINT";
+    case ColumnType::kStringMap:
+      return "MAP(VARCHAR, VARCHAR)";
+    case ColumnType::kStringList:
+      return "VARCHAR[]";
     case ColumnType::kString:
-    case ColumnType::kJson: break;
+    case ColumnType::kJson:
+      break;
   }
   return "VARCHAR";
 }
@@ -187,35 +204,43 @@ duck::Value ValueAt(const ColumnData& column, ColumnType type, size_t row) {
   if (type == ColumnType::kStruct) return duck::Value::BOOLEAN(column.valid[row] != 0);
   if (!column.valid[row]) return duck::Value();
   switch (type) {
-    case ColumnType::kBoolean: return duck::Value::BOOLEAN(column.longs[row] != 0);
-    case ColumnType::kInteger: return duck::Value::INTEGER(static_cast<int32_t>(column.longs[row]));
-    case ColumnType::kLong: return duck::Value::BIGINT(column.longs[row]);
+    case ColumnType::kBoolean:
+      return duck::Value::BOOLEAN(column.longs[row] != 0);
+    case ColumnType::kInteger:
+      return duck::Value::INTEGER(static_cast<int32_t>(column.longs[row]));
+    case ColumnType::kLong:
+      return duck::Value::BIGINT(column.longs[row]);
     case ColumnType::kStringMap: {
       duck::vector<duck::Value> keys, values;
       for (const auto& [key, value] : column.maps[row]) {
         keys.emplace_back(key);
         values.push_back(value ? duck::Value(*value) : duck::Value(duck::LogicalType::VARCHAR));
       }
-      return duck::Value::MAP(duck::LogicalType::VARCHAR, duck::LogicalType::VARCHAR, std::move(keys), std::move(values));
+      return duck::Value::MAP(duck::LogicalType::VARCHAR, duck::LogicalType::VARCHAR, std::move(keys),
+                              std::move(values));
     }
     case ColumnType::kStringList: {
       duck::vector<duck::Value> values;
       for (const auto& value : column.lists[row]) values.emplace_back(value);
       return duck::Value::LIST(duck::LogicalType::VARCHAR, std::move(values));
     }
-    default: return duck::Value(column.strings[row]);
+    default:
+      return duck::Value(column.strings[row]);
   }
 }
 
-// "CASE WHEN c0 THEN struct_pack("path" := c1, ...) END": the expression of the field at `at`, and those inside it.
+// "CASE WHEN c0 THEN struct_pack("path" := c1, ...) END": the expression of the field at `at`, and those
+// inside it.
 std::string Expression(const std::vector<ColumnSpec>& columns, size_t at) {
   const std::string name = "c" + std::to_string(at);
   if (columns[at].type != ColumnType::kStruct) return name;
   std::vector<std::string> fields;
   const std::string prefix = columns[at].path + ".";
   for (size_t i = 0; i < columns.size(); i++) {
-    if (!columns[i].path.starts_with(prefix) || columns[i].path.find('.', prefix.size()) != std::string::npos) continue;
-    fields.push_back(QuoteIdentifier(columns[i].path.substr(prefix.size())) + " := " + Expression(columns, i));
+    if (!columns[i].path.starts_with(prefix) || columns[i].path.find('.', prefix.size()) != std::string::npos)
+      continue;
+    fields.push_back(QuoteIdentifier(columns[i].path.substr(prefix.size())) +
+                     " := " + Expression(columns, i));
   }
   return fmt::format("CASE WHEN {} THEN struct_pack({}) END", name, Join(fields, ", "));
 }
@@ -232,25 +257,34 @@ class DuckParquetIo : public delta::ParquetIo {
       auto prepared = connection.Prepare("FROM " + from);
       if (prepared->HasError()) return Fail(FromDuck(prepared->GetErrorObject(), location));
       std::vector<std::pair<std::string, duck::LogicalType>> there;
-      for (size_t i = 0; i < prepared->GetNames().size(); i++) there.emplace_back(prepared->GetNames()[i], prepared->GetTypes()[i]);
+      for (size_t i = 0; i < prepared->GetNames().size(); i++)
+        there.emplace_back(prepared->GetNames()[i], prepared->GetTypes()[i]);
       std::vector<std::string> expressions;
       for (const auto& column : columns) {
         const auto path = Split(column.path, '.');
         if (!Find(there, path)) {
-          expressions.push_back(fmt::format("NULL::{}", column.type == ColumnType::kInteger || column.type == ColumnType::kBoolean
-                                                            ? "BIGINT"
-                                                            : SqlType(column.type)));
+          expressions.push_back(fmt::format(
+              "NULL::{}", column.type == ColumnType::kInteger || column.type == ColumnType::kBoolean
+                              ? "BIGINT"
+                              : SqlType(column.type)));
           continue;
         }
         std::string name = QuoteIdentifier(path[0]);
-        for (size_t i = 1; i < path.size(); i++) name = fmt::format("struct_extract({}, {})", name, QuoteLiteral(path[i]));
+        for (size_t i = 1; i < path.size(); i++)
+          name = fmt::format("struct_extract({}, {})", name, QuoteLiteral(path[i]));
         switch (column.type) {
-          case ColumnType::kStruct: name += " IS NOT NULL"; break;
+          case ColumnType::kStruct:
+            name += " IS NOT NULL";
+            break;
           case ColumnType::kBoolean:
           case ColumnType::kInteger:
-          case ColumnType::kLong: name = "CAST(" + name + " AS BIGINT)"; break;
-          case ColumnType::kJson: break;
-          default: name = fmt::format("CAST({} AS {})", name, SqlType(column.type));
+          case ColumnType::kLong:
+            name = "CAST(" + name + " AS BIGINT)";
+            break;
+          case ColumnType::kJson:
+            break;
+          default:
+            name = fmt::format("CAST({} AS {})", name, SqlType(column.type));
         }
         expressions.push_back(std::move(name));
       }
@@ -263,7 +297,8 @@ class DuckParquetIo : public delta::ParquetIo {
         Batch batch;
         batch.rows = chunk->size();
         batch.columns.resize(columns.size());
-        for (size_t i = 0; i < columns.size(); i++) FillColumn(chunk->data[i], chunk->size(), columns[i].type, batch.columns[i]);
+        for (size_t i = 0; i < columns.size(); i++)
+          FillColumn(chunk->data[i], chunk->size(), columns[i].type, batch.columns[i]);
         QUERN_TRY(sink(std::move(batch)));
       }
     } catch (const std::exception& e) {
@@ -294,7 +329,8 @@ class DuckParquetIo : public delta::ParquetIo {
   }
 
  private:
-  Result<void> WriteTo(const std::string& location, const std::vector<ColumnSpec>& columns, const std::function<Result<Batch>()>& next) {
+  Result<void> WriteTo(const std::string& location, const std::vector<ColumnSpec>& columns,
+                       const std::function<Result<Batch>()>& next) {
     try {
       duck::Connection connection(db_.native());
       auto run = [&](const std::string& sql) -> Result<void> {
@@ -317,14 +353,15 @@ class DuckParquetIo : public delta::ParquetIo {
           if (batch.rows == 0) break;
           for (size_t row = 0; row < batch.rows; row++) {
             appender.BeginRow();
-            for (size_t i = 0; i < columns.size(); i++) appender.Append(ValueAt(batch.columns[i], columns[i].type, row));
+            for (size_t i = 0; i < columns.size(); i++)
+              appender.Append(ValueAt(batch.columns[i], columns[i].type, row));
             appender.EndRow();
           }
         }
         appender.Close();
       }
-      return run(fmt::format("COPY (SELECT {} FROM actions) TO {} (FORMAT parquet, USE_TMP_FILE false)", Join(selected, ", "),
-                             QuoteLiteral(location)));
+      return run(fmt::format("COPY (SELECT {} FROM actions) TO {} (FORMAT parquet, USE_TMP_FILE false)",
+                             Join(selected, ", "), QuoteLiteral(location)));
     } catch (const std::exception& e) {
       return Fail(FromDuck(duck::ErrorData(e), location));
     }
@@ -335,6 +372,8 @@ class DuckParquetIo : public delta::ParquetIo {
 
 }  // namespace
 
-std::shared_ptr<delta::ParquetIo> MakeParquetIo(engine::DuckDatabase& db) { return std::make_shared<DuckParquetIo>(db); }
+std::shared_ptr<delta::ParquetIo> MakeParquetIo(engine::DuckDatabase& db) {
+  return std::make_shared<DuckParquetIo>(db);
+}
 
 }  // namespace quern::warehouse

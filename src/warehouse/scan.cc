@@ -1,5 +1,5 @@
-// The scan of a table: DuckDB's own Parquet scan with our list of files (pruned before one is opened) and our reader (partition
-// values, column mapping, deletion vectors).
+// The scan of a table: DuckDB's own Parquet scan with our list of files (pruned before one is opened) and our
+// reader (partition values, column mapping, deletion vectors).
 #include <duckdb/common/multi_file/multi_file_reader.hpp>
 #include <duckdb/common/multi_file/multi_file_states.hpp>
 #include <duckdb/common/serializer/deserializer.hpp>
@@ -8,6 +8,7 @@
 #include <duckdb/main/extension/extension_loader.hpp>
 #include <duckdb/parser/tableref/table_function_ref.hpp>
 #include <duckdb/planner/expression/bound_cast_expression.hpp>
+
 #include "warehouse/catalog.h"
 #include "warehouse/filters.h"
 
@@ -90,11 +91,14 @@ class FileList : public duck::MultiFileList {
     options["last_modified"] = duck::Value::TIMESTAMP(duck::timestamp_t(0));
     return info;
   }
-  // One file too is "multiple": a single one would be read by one thread, as its row groups are not known before.
+  // One file too is "multiple": a single one would be read by one thread, as its row groups are not known
+  // before.
   duck::FileExpandResult GetExpandResult() const override {
     return live_.empty() ? duck::FileExpandResult::NO_FILES : duck::FileExpandResult::MULTIPLE_FILES;
   }
-  duck::unique_ptr<duck::MultiFileList> Copy() const override { return duck::make_uniq<FileList>(scanned_, live_, predicate_); }
+  duck::unique_ptr<duck::MultiFileList> Copy() const override {
+    return duck::make_uniq<FileList>(scanned_, live_, predicate_);
+  }
   duck::unique_ptr<duck::NodeStatistics> GetCardinality(duck::ClientContext&) const override {
     idx_t total = 0;
     for (idx_t i : live_) {
@@ -105,10 +109,11 @@ class FileList : public duck::MultiFileList {
     return duck::make_uniq<duck::NodeStatistics>(total, total);
   }
 
-  duck::unique_ptr<duck::MultiFileList> ComplexFilterPushdown(duck::ClientContext&, const duck::MultiFileOptions&,
-                                                              duck::MultiFilePushdownInfo& info,
-                                                              duck::vector<duck::unique_ptr<duck::Expression>>& filters) const override {
-    ScanColumns columns{info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
+  duck::unique_ptr<duck::MultiFileList> ComplexFilterPushdown(
+      duck::ClientContext&, const duck::MultiFileOptions&, duck::MultiFilePushdownInfo& info,
+      duck::vector<duck::unique_ptr<duck::Expression>>& filters) const override {
+    ScanColumns columns{
+        info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
     auto pruned = Prune(PredicateOf(filters, columns), true);
     if (pruned) {  // EXPLAIN says so
       info.extra_info.file_filters = dynamic_cast<FileList&>(*pruned).predicate().ToString();
@@ -117,7 +122,8 @@ class FileList : public duck::MultiFileList {
     }
     return pruned;
   }
-  duck::unique_ptr<duck::MultiFileList> DynamicFilterPushdown(duck::ClientContext&, const duck::MultiFileOptions&,
+  duck::unique_ptr<duck::MultiFileList> DynamicFilterPushdown(duck::ClientContext&,
+                                                              const duck::MultiFileOptions&,
                                                               const duck::vector<std::string>&,
                                                               const duck::vector<duck::LogicalType>&,
                                                               const duck::vector<duck::column_t>& column_ids,
@@ -128,7 +134,9 @@ class FileList : public duck::MultiFileList {
 
  private:
   duck::unique_ptr<duck::MultiFileList> Prune(const delta::Predicate& predicate, bool remember) const {
-    if (predicate.kind() == delta::Predicate::Kind::kTrue || predicate.kind() == delta::Predicate::Kind::kUnknown) return nullptr;
+    if (predicate.kind() == delta::Predicate::Kind::kTrue ||
+        predicate.kind() == delta::Predicate::Kind::kUnknown)
+      return nullptr;
     const delta::FilePredicate judge(predicate, *view().schema, view().metadata.partition_columns);
     std::vector<idx_t> kept;
     for (idx_t i : live_) {
@@ -177,7 +185,8 @@ class Reader : public MultiFileReader {
     copy->function_name = function_name;
     return copy;
   }
-  duck::shared_ptr<duck::MultiFileList> CreateFileList(duck::ClientContext&, const duck::vector<std::string>& names,
+  duck::shared_ptr<duck::MultiFileList> CreateFileList(duck::ClientContext&,
+                                                       const duck::vector<std::string>& names,
                                                        const duck::FileGlobInput&) override {
     if (!scanned_.view) {
       std::lock_guard lock(States::Get().mutex);
@@ -201,10 +210,12 @@ class Reader : public MultiFileReader {
     return true;
   }
 
-  duck::ReaderInitializeType InitializeReader(duck::MultiFileReaderData& data, const duck::MultiFileBindData& bind,
+  duck::ReaderInitializeType InitializeReader(duck::MultiFileReaderData& data,
+                                              const duck::MultiFileBindData& bind,
                                               const duck::vector<duck::MultiFileColumnDefinition>&,
                                               const duck::vector<duck::ColumnIndex>& ids,
-                                              duck::optional_ptr<duck::TableFilterSet> filters, duck::ClientContext& context,
+                                              duck::optional_ptr<duck::TableFilterSet> filters,
+                                              duck::ClientContext& context,
                                               duck::MultiFileGlobalState& global) override {
     const TableView& view = *scanned_.view;
     const idx_t index = data.reader->file.extended_info->options.at("quern_index").GetValue<idx_t>();
@@ -213,8 +224,10 @@ class Reader : public MultiFileReader {
     data.reader->file_list_idx = index;
 
     duck::vector<duck::MultiFileColumnDefinition> columns;
-    for (const auto& field : view.schema->fields) columns.push_back(Resolve(field.name, field.type, Find(field, data.reader->GetColumns())));
-    FinalizeBind(data, bind.file_options, bind.reader_bind, columns, ids, context, global.multi_file_reader_state.get());
+    for (const auto& field : view.schema->fields)
+      columns.push_back(Resolve(field.name, field.type, Find(field, data.reader->GetColumns())));
+    FinalizeBind(data, bind.file_options, bind.reader_bind, columns, ids, context,
+                 global.multi_file_reader_state.get());
     for (idx_t i = 0; i < ids.size(); i++) {
       const auto column = ids[i].GetPrimaryIndex();
       if (column >= view.schema->fields.size()) continue;
@@ -224,16 +237,20 @@ class Reader : public MultiFileReader {
       const auto value = OrThrow(delta::ParsePartitionValue(field.type, text ? *text : std::nullopt));
       data.constant_map.Add(duck::MultiFileGlobalIndex(i), ValueOf(value, columns[column].type));
     }
-    if (auto rows = OrThrow(scanned_.vectors->RowsOf(view, file))) data.reader->deletion_filter = duck::make_uniq<DeletedRows>(rows);
-    auto result = CreateMapping(context, data, columns, ids, filters, global.file_list, bind.reader_bind, bind.virtual_columns,
-                                duck::MultiFileColumnMappingMode::BY_NAME);
+    if (auto rows = OrThrow(scanned_.vectors->RowsOf(view, file)))
+      data.reader->deletion_filter = duck::make_uniq<DeletedRows>(rows);
+    auto result = CreateMapping(context, data, columns, ids, filters, global.file_list, bind.reader_bind,
+                                bind.virtual_columns, duck::MultiFileColumnMappingMode::BY_NAME);
     // INT96 arrives as a TIMESTAMP; the cast to TIMESTAMPTZ would shift it by the session's time zone.
     auto mend = [](duck::unique_ptr<duck::Expression>& expression) {
       if (!expression || expression->GetExpressionClass() != duck::ExpressionClass::BOUND_CAST) return;
       auto& cast = expression->Cast<duck::BoundCastExpression>();
-      if (cast.return_type.id() != duck::LogicalTypeId::TIMESTAMP_TZ || cast.child->return_type.id() != duck::LogicalTypeId::TIMESTAMP) return;
-      expression = duck::make_uniq<duck::BoundCastExpression>(std::move(cast.child), duck::LogicalType::TIMESTAMP_TZ,
-                                                              duck::BoundCastInfo(duck::DefaultCasts::ReinterpretCast), false);
+      if (cast.return_type.id() != duck::LogicalTypeId::TIMESTAMP_TZ ||
+          cast.child->return_type.id() != duck::LogicalTypeId::TIMESTAMP)
+        return;
+      expression = duck::make_uniq<duck::BoundCastExpression>(
+          std::move(cast.child), duck::LogicalType::TIMESTAMP_TZ,
+          duck::BoundCastInfo(duck::DefaultCasts::ReinterpretCast), false);
     };
     for (auto& expression : data.expressions) mend(expression);
     for (auto& entry : data.reader->expression_map) mend(entry.second);
@@ -241,14 +258,14 @@ class Reader : public MultiFileReader {
   }
 
  private:
-  // Which of the file's columns is a field. Not by DuckDB's own mapping: by field id it stops at the first column without one,
-  // and it knows one kind of mapping for a whole file.
-  const duck::MultiFileColumnDefinition* Find(const delta::StructField& field,
-                                              const duck::vector<duck::MultiFileColumnDefinition>& locals) const {
+  // Which of the file's columns is a field. Not by DuckDB's own mapping: by field id it stops at the first
+  // column without one, and it knows one kind of mapping for a whole file.
+  const duck::MultiFileColumnDefinition* Find(
+      const delta::StructField& field, const duck::vector<duck::MultiFileColumnDefinition>& locals) const {
     for (const auto& local : locals) {
       if (scanned_.view->mapping == delta::ColumnMapping::kId) {
-        if (!local.identifier.IsNull() && local.identifier.type().id() == duck::LogicalTypeId::INTEGER && field.column_id() &&
-            local.GetIdentifierFieldId() == *field.column_id()) {
+        if (!local.identifier.IsNull() && local.identifier.type().id() == duck::LogicalTypeId::INTEGER &&
+            field.column_id() && local.GetIdentifierFieldId() == *field.column_id()) {
           return &local;
         }
       } else if (duck::StringUtil::CIEquals(local.name, field.physical_name())) {
@@ -261,7 +278,8 @@ class Reader : public MultiFileReader {
                                           const duck::MultiFileColumnDefinition* local) const {
     const auto sql = OrThrow(SqlTypeOf(type));
     duck::MultiFileColumnDefinition column(name, sql);
-    column.default_expression = duck::make_uniq<duck::ConstantExpression>(duck::Value(sql));  // a column added later is null
+    column.default_expression =
+        duck::make_uniq<duck::ConstantExpression>(duck::Value(sql));  // a column added later is null
     column.identifier = duck::Value(local ? local->name : "\x01missing");
     if (!local || !HoldsStruct(type)) return column;  // read as it is, and cast
     switch (type.id) {
@@ -271,7 +289,8 @@ class Reader : public MultiFileReader {
         }
         break;
       case delta::TypeId::kArray:
-        if (!local->children.empty()) column.children.push_back(Resolve("element", *type.element, &local->children[0]));
+        if (!local->children.empty())
+          column.children.push_back(Resolve("element", *type.element, &local->children[0]));
         break;
       case delta::TypeId::kMap:
         if (!local->children.empty() && local->children[0].children.size() == 2) {
@@ -288,20 +307,27 @@ class Reader : public MultiFileReader {
   Scanned scanned_;
 };
 
-FileList& ListOf(const duck::FunctionData& data) { return dynamic_cast<FileList&>(*data.Cast<duck::MultiFileBindData>().file_list); }
+FileList& ListOf(const duck::FunctionData& data) {
+  return dynamic_cast<FileList&>(*data.Cast<duck::MultiFileBindData>().file_list);
+}
 
 duck::virtual_column_map_t VirtualColumns() {
   duck::virtual_column_map_t columns;
-  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILENAME, duck::TableColumn("filename", duck::LogicalType::VARCHAR));
-  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER, duck::TableColumn("file_row_number", duck::LogicalType::BIGINT));
-  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, duck::TableColumn("file_index", duck::LogicalType::UBIGINT));
+  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILENAME,
+                  duck::TableColumn("filename", duck::LogicalType::VARCHAR));
+  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER,
+                  duck::TableColumn("file_row_number", duck::LogicalType::BIGINT));
+  columns.emplace(MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
+                  duck::TableColumn("file_index", duck::LogicalType::UBIGINT));
   columns.emplace(duck::COLUMN_IDENTIFIER_EMPTY, duck::TableColumn("", duck::LogicalType::BOOLEAN));
   return columns;
 }
 
-// A plan is serialized to be copied, and to find equal parts of a query. Without it, scans of two tables with equal columns,
-// or of two versions of one, would be taken for one another. The list counts too: it may be pruned differently.
-void Serialize(duck::Serializer& serializer, const duck::optional_ptr<duck::FunctionData> data, const duck::TableFunction&) {
+// A plan is serialized to be copied, and to find equal parts of a query. Without it, scans of two tables with
+// equal columns, or of two versions of one, would be taken for one another. The list counts too: it may be
+// pruned differently.
+void Serialize(duck::Serializer& serializer, const duck::optional_ptr<duck::FunctionData> data,
+               const duck::TableFunction&) {
   const FileList& list = ListOf(*data);
   if (!list.scanned().table) throw duck::NotImplementedException("this scan cannot be copied");
   const DeltaTable& table = *list.scanned().table;
@@ -313,7 +339,8 @@ void Serialize(duck::Serializer& serializer, const duck::optional_ptr<duck::Func
 }
 
 // In the same process and transaction: the state is found by its id.
-duck::unique_ptr<duck::FunctionData> Deserialize(duck::Deserializer& deserializer, duck::TableFunction& function) {
+duck::unique_ptr<duck::FunctionData> Deserialize(duck::Deserializer& deserializer,
+                                                 duck::TableFunction& function) {
   auto& context = deserializer.Get<duck::ClientContext&>();
   const auto catalog_name = deserializer.ReadProperty<std::string>(100, "catalog");
   const auto schema = deserializer.ReadProperty<std::string>(101, "schema");
@@ -326,13 +353,14 @@ duck::unique_ptr<duck::FunctionData> Deserialize(duck::Deserializer& deserialize
   duck::unique_ptr<duck::FunctionData> data;
   function = table->GetScanFunction(context, data);
   auto& list = ListOf(*data);
-  data->Cast<duck::MultiFileBindData>().file_list =
-      duck::make_shared_ptr<FileList>(list.scanned(), std::vector<idx_t>(live.begin(), live.end()), delta::Predicate::True());
+  data->Cast<duck::MultiFileBindData>().file_list = duck::make_shared_ptr<FileList>(
+      list.scanned(), std::vector<idx_t>(live.begin(), live.end()), delta::Predicate::True());
   return data;
 }
 
 // count(*) without a filter, from the log alone.
-duck::vector<duck::PartitionStatistics> CountsFromLog(duck::ClientContext& context, duck::GetPartitionStatsInput& input) {
+duck::vector<duck::PartitionStatistics> CountsFromLog(duck::ClientContext& context,
+                                                      duck::GetPartitionStatsInput& input) {
   duck::vector<duck::PartitionStatistics> counts;
   const FileList& list = ListOf(*input.bind_data);
   idx_t start = 0;
@@ -346,20 +374,25 @@ duck::vector<duck::PartitionStatistics> CountsFromLog(duck::ClientContext& conte
     start += count.count;
     counts.push_back(std::move(count));
   }
-  if (const auto table = list.scanned().table) DeltaTransaction::Get(context, table->catalog).Read(*table, list.predicate());
+  if (const auto table = list.scanned().table)
+    DeltaTransaction::Get(context, table->catalog).Read(*table, list.predicate());
   return counts;
 }
 
 std::atomic<duck::table_function_init_global_t> parquet_init_global = nullptr;
 
-duck::unique_ptr<duck::GlobalTableFunctionState> InitGlobal(duck::ClientContext& context, duck::TableFunctionInitInput& input) {
+duck::unique_ptr<duck::GlobalTableFunctionState> InitGlobal(duck::ClientContext& context,
+                                                            duck::TableFunctionInitInput& input) {
   const FileList& list = ListOf(*input.bind_data);
-  if (const auto table = list.scanned().table) DeltaTransaction::Get(context, table->catalog).Read(*table, list.predicate());
+  if (const auto table = list.scanned().table)
+    DeltaTransaction::Get(context, table->catalog).Read(*table, list.predicate());
   return parquet_init_global.load()(context, input);
 }
 
-duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned, duck::unique_ptr<duck::FunctionData>& bind_data) {
-  auto& entry = duck::Catalog::GetSystemCatalog(context).GetEntry<duck::TableFunctionCatalogEntry>(context, DEFAULT_SCHEMA, "parquet_scan");
+duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned,
+                           duck::unique_ptr<duck::FunctionData>& bind_data) {
+  auto& entry = duck::Catalog::GetSystemCatalog(context).GetEntry<duck::TableFunctionCatalogEntry>(
+      context, DEFAULT_SCHEMA, "parquet_scan");
   duck::TableFunction function = entry.functions.GetFunctionByOffset(0);
   auto info = duck::make_shared_ptr<ScanInfo>();
   info->scanned = std::move(scanned);
@@ -381,8 +414,10 @@ duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned, duck::
     data->Cast<duck::MultiFileBindData>().virtual_columns = columns;
     return columns;
   };
-  function.get_row_id_columns = [](duck::ClientContext&, duck::optional_ptr<duck::FunctionData>) -> duck::vector<duck::column_t> {
-    return {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER};
+  function.get_row_id_columns = [](duck::ClientContext&,
+                                   duck::optional_ptr<duck::FunctionData>) -> duck::vector<duck::column_t> {
+    return {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
+            MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER};
   };
   function.get_partition_stats = CountsFromLog;
   duck::vector<duck::Value> inputs{duck::Value("")};
@@ -398,7 +433,9 @@ duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned, duck::
 
 }  // namespace
 
-duck::virtual_column_map_t DeltaTable::GetVirtualColumns() const { return VirtualColumns(); }
+duck::virtual_column_map_t DeltaTable::GetVirtualColumns() const {
+  return VirtualColumns();
+}
 
 duck::vector<duck::column_t> DeltaTable::GetRowIdColumns() const {
   return {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER};
@@ -410,12 +447,14 @@ duck::TableStorageInfo DeltaTable::GetStorageInfo(duck::ClientContext&) {
   return info;
 }
 
-duck::TableFunction DeltaTable::GetScanFunction(duck::ClientContext& context, duck::unique_ptr<duck::FunctionData>& bind_data) {
+duck::TableFunction DeltaTable::GetScanFunction(duck::ClientContext& context,
+                                                duck::unique_ptr<duck::FunctionData>& bind_data) {
   auto& storage = catalog.Cast<DeltaCatalog>().storage();
   return ScanOf(context, {view_, this, &storage.deletion_vectors()}, bind_data);
 }
 
-ScannableState::ScannableState(TableViewPtr view, DeletionVectorCache& vectors) : name_("state" + std::to_string(view->id)) {
+ScannableState::ScannableState(TableViewPtr view, DeletionVectorCache& vectors)
+    : name_("state" + std::to_string(view->id)) {
   std::lock_guard lock(States::Get().mutex);
   States::Get().by_name[name_] = {std::move(view), &vectors};
 }
@@ -425,21 +464,26 @@ ScannableState::~ScannableState() {
   States::Get().by_name.erase(name_);
 }
 
-std::string ScannableState::Sql() const { return std::string(kState) + "('" + name_ + "')"; }
+std::string ScannableState::Sql() const {
+  return std::string(kState) + "('" + name_ + "')";
+}
 
 void RegisterScan(duck::DatabaseInstance& db) {
   duck::ExtensionLoader loader(db, "quern");
   // Its name must be in the system catalog for a copy of a plan to find it.
-  duck::TableFunction scan(kScan, {duck::LogicalType::VARCHAR}, nullptr,
-                           [](duck::ClientContext&, duck::TableFunctionBindInput&, duck::vector<duck::LogicalType>&,
-                              duck::vector<std::string>&) -> duck::unique_ptr<duck::FunctionData> {
-                             throw duck::BinderException("%s is internal", kScan);
-                           });
+  duck::TableFunction scan(
+      kScan, {duck::LogicalType::VARCHAR}, nullptr,
+      [](duck::ClientContext&, duck::TableFunctionBindInput&, duck::vector<duck::LogicalType>&,
+         duck::vector<std::string>&) -> duck::unique_ptr<duck::FunctionData> {
+        throw duck::BinderException("%s is internal", kScan);
+      });
   scan.serialize = Serialize;
   scan.deserialize = Deserialize;
   loader.RegisterFunction(scan);
 
-  duck::TableFunction state = loader.GetTableFunction("parquet_scan").Cast<duck::TableFunctionCatalogEntry>().functions.GetFunctionByOffset(0);
+  duck::TableFunction state = loader.GetTableFunction("parquet_scan")
+                                  .Cast<duck::TableFunctionCatalogEntry>()
+                                  .functions.GetFunctionByOffset(0);
   state.name = kState;
   state.get_multi_file_reader = Reader::Create;
   state.statistics = nullptr;

@@ -16,9 +16,10 @@
 
 namespace quern::warehouse {
 
-/// The warehouse's folders: <root>/<schema>/<table>/_delta_log, views as SQL text in <root>/<schema>/_views/<view>.sql.
-/// Names are found without case; a folder's own spelling is what is printed. Knows committed states only, and keeps the
-/// newest state of each table, so that looking at an unchanged table costs two small requests. Thread-safe.
+/// The warehouse's folders: <root>/<schema>/<table>/_delta_log, views as SQL text in
+/// <root>/<schema>/_views/<view>.sql. Names are found without case; a folder's own spelling is what is
+/// printed. Knows committed states only, and keeps the newest state of each table, so that looking at an
+/// unchanged table costs two small requests. Thread-safe.
 class Storage {
  public:
   /// `clock` must outlive the object.
@@ -76,7 +77,9 @@ class Storage {
     int64_t commit_size = 0;  ///< of the newest commit's file: a table made anew has another one
     Timestamp commit_time;
   };
-  std::filesystem::path FolderOf(const std::string& schema, const std::string& table) const { return root_ / schema / table; }
+  std::filesystem::path FolderOf(const std::string& schema, const std::string& table) const {
+    return root_ / schema / table;
+  }
   Result<void> Trash(const std::filesystem::path& folder);
 
   std::filesystem::path root_;

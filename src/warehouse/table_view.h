@@ -14,15 +14,18 @@ namespace quern::warehouse {
 
 using RowSetPtr = std::shared_ptr<const delta::RowSet>;
 
-/// What a transaction sees of one table: a committed version plus its own uncommitted changes. Immutable, shared by pointer;
-/// a change makes a new one. Its `id` names this very state inside the process (plans that scan two states must differ).
+/// What a transaction sees of one table: a committed version plus its own uncommitted changes. Immutable,
+/// shared by pointer; a change makes a new one. Its `id` names this very state inside the process (plans that
+/// scan two states must differ).
 class TableView {
  public:
-  /// One data file; `overlay` hides rows besides those of the file's deletion vector (copy-on-write in the making).
+  /// One data file; `overlay` hides rows besides those of the file's deletion vector (copy-on-write in the
+  /// making).
   struct File {
     delta::DataFilePtr data;
     RowSetPtr overlay;
-    RowSetPtr vector;  ///< the deletion vector's rows, when it was made in this process; else it is loaded at need
+    RowSetPtr
+        vector;  ///< the deletion vector's rows, when it was made in this process; else it is loaded at need
   };
 
   static std::shared_ptr<TableView> FromSnapshot(delta::SnapshotPtr snapshot);

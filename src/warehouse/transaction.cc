@@ -1,15 +1,15 @@
 // What a transaction sees of tables and views, and how it ends: one Delta commit for each changed table.
-#include <unordered_map>
-
-#include "base/ids.h"
-#include "base/log.h"
-#include "base/text.h"
 #include <duckdb/parser/constraints/not_null_constraint.hpp>
 #include <duckdb/parser/parsed_data/create_table_info.hpp>
 #include <duckdb/parser/parsed_data/create_view_info.hpp>
 #include <duckdb/parser/parser.hpp>
 #include <duckdb/parser/statement/alter_statement.hpp>
 #include <duckdb/parser/statement/create_statement.hpp>
+#include <unordered_map>
+
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "delta/path_encoding.h"
 #include "warehouse/catalog.h"
 
@@ -23,7 +23,9 @@ DeltaTransaction& DeltaTransaction::Get(duck::ClientContext& context, duck::Cata
   return duck::Transaction::Get(context, catalog).Cast<DeltaTransaction>();
 }
 
-Storage& DeltaTransaction::storage() const { return catalog_.storage(); }
+Storage& DeltaTransaction::storage() const {
+  return catalog_.storage();
+}
 
 std::string DeltaTransaction::Key(const DeltaSchema& schema, const std::string& name) const {
   return Lower(schema.name + "/" + name);
@@ -64,11 +66,13 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
   ViewState& view = it->second;
   if (!view.there) return nullptr;
   if (view.entry) return &view;
-  // Parsed, not bound: binding here would come back into the catalog, and fail on a broken view. DuckDB binds it at use.
+  // Parsed, not bound: binding here would come back into the catalog, and fail on a broken view. DuckDB binds
+  // it at use.
   auto broken = [&](const std::string& why) {
     const auto path = storage().ViewPath(schema.name, view.name).string();
     engine::ThrowToDuckDb(
-        Error(ErrorCode::kCorrupt, fmt::format("the definition of view {}.{} cannot be read: {}", schema.name, view.name, why))
+        Error(ErrorCode::kCorrupt,
+              fmt::format("the definition of view {}.{} cannot be read: {}", schema.name, view.name, why))
             .At({path, 0, 0}));
   };
   duck::Parser parser;
@@ -77,7 +81,8 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
   } catch (const std::exception& e) {
     broken(duck::ErrorData(e).RawMessage());
   }
-  if (parser.statements.empty() || parser.statements[0]->type != duck::StatementType::CREATE_STATEMENT) broken("it is no CREATE VIEW");
+  if (parser.statements.empty() || parser.statements[0]->type != duck::StatementType::CREATE_STATEMENT)
+    broken("it is no CREATE VIEW");
   auto& create = parser.statements[0]->Cast<duck::CreateStatement>();
   if (create.info->type != duck::CatalogType::VIEW_ENTRY) broken("it is no CREATE VIEW");
   auto& info = create.info->Cast<duck::CreateViewInfo>();
@@ -86,9 +91,11 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
   info.view_name = view.name;
   info.sql = view.sql;
   for (size_t i = 1; i < parser.statements.size(); i++) {  // COMMENT ON
-    if (parser.statements[i]->type != duck::StatementType::ALTER_STATEMENT) broken("it holds more than a view and its comments");
+    if (parser.statements[i]->type != duck::StatementType::ALTER_STATEMENT)
+      broken("it holds more than a view and its comments");
     auto& alter = *parser.statements[i]->Cast<duck::AlterStatement>().info;
-    if (alter.type == duck::AlterType::SET_COMMENT) info.comment = alter.Cast<duck::SetCommentInfo>().comment_value;
+    if (alter.type == duck::AlterType::SET_COMMENT)
+      info.comment = alter.Cast<duck::SetCommentInfo>().comment_value;
   }
   auto entry = duck::make_uniq<duck::ViewCatalogEntry>(schema.catalog, schema, info);
   view.entry = entry.get();
@@ -98,23 +105,27 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
 
 duck::optional_ptr<DeltaTable> DeltaTransaction::Entry(TableState& state) {
   std::lock_guard lock(mutex_);
-  if (!state.entry || state.entry->view() != state.now) state.entry = EntryOf(*state.schema, state.name, state.now, true);
+  if (!state.entry || state.entry->view() != state.now)
+    state.entry = EntryOf(*state.schema, state.name, state.now, true);
   return state.entry;
 }
 
-duck::optional_ptr<DeltaTable> DeltaTransaction::EntryOf(DeltaSchema& schema, const std::string& name, TableViewPtr view,
-                                                         bool current) {
+duck::optional_ptr<DeltaTable> DeltaTransaction::EntryOf(DeltaSchema& schema, const std::string& name,
+                                                         TableViewPtr view, bool current) {
   duck::CreateTableInfo info(schema, name);
   size_t index = 0;
   for (const auto& field : view->schema->fields) {
     auto type = SqlTypeOf(field.type);
-    if (!type) engine::ThrowToDuckDb(NameTable(std::move(type).error(), schema.name, name + "." + field.name));
+    if (!type)
+      engine::ThrowToDuckDb(NameTable(std::move(type).error(), schema.name, name + "." + field.name));
     duck::ColumnDefinition column(field.name, *type);
-    if (auto comment = field.metadata.find("comment"); comment != field.metadata.end() && comment->is_string()) {
+    if (auto comment = field.metadata.find("comment");
+        comment != field.metadata.end() && comment->is_string()) {
       column.SetComment(duck::Value(comment->get<std::string>()));
     }
     info.columns.AddColumn(std::move(column));
-    if (!field.nullable) info.constraints.push_back(duck::make_uniq<duck::NotNullConstraint>(duck::LogicalIndex(index)));
+    if (!field.nullable)
+      info.constraints.push_back(duck::make_uniq<duck::NotNullConstraint>(duck::LogicalIndex(index)));
     index++;
   }
   if (view->metadata.description) info.comment = duck::Value(*view->metadata.description);
@@ -138,7 +149,9 @@ duck::optional_ptr<DeltaTable> DeltaTransaction::EntryById(uint64_t view_id) {
 std::set<std::string> DeltaTransaction::Names(DeltaSchema& schema) {
   std::lock_guard lock(mutex_);
   std::set<std::string> names;
-  auto seen = [&](const std::string& name) { return tables_.contains(Key(schema, name)) || views_.contains(Key(schema, name)); };
+  auto seen = [&](const std::string& name) {
+    return tables_.contains(Key(schema, name)) || views_.contains(Key(schema, name));
+  };
   for (auto& name : storage().Tables(schema.name)) {
     if (!seen(name)) names.insert(name);
   }
@@ -162,8 +175,9 @@ DeltaTransaction::TableState& DeltaTransaction::Create(DeltaSchema& schema, cons
   (void)Table(schema, name);  // pins what is there
   TableState& state = tables_[Key(schema, name)];
   if (state.moved_away) {
-    engine::ThrowToDuckDb(Error(ErrorCode::kSqlBind, fmt::format("{}.{} was renamed in this transaction", schema.name, name))
-                              .Hint("commit before a new table takes the name"));
+    engine::ThrowToDuckDb(
+        Error(ErrorCode::kSqlBind, fmt::format("{}.{} was renamed in this transaction", schema.name, name))
+            .Hint("commit before a new table takes the name"));
   }
   if (!state.schema) {
     state.schema = &schema;
@@ -202,7 +216,8 @@ void DeltaTransaction::DropTable(TableState& state) {
   state.now = nullptr;
   state.entry = nullptr;
   state.steps.clear();
-  if (state.base || state.folder != state.name) folder_changes_.push_back({state.schema->name, state.name, ""});
+  if (state.base || state.folder != state.name)
+    folder_changes_.push_back({state.schema->name, state.name, ""});
 }
 
 void DeltaTransaction::DropView(ViewState& state) {
@@ -223,13 +238,15 @@ void DeltaTransaction::DropSchema(DeltaSchema& schema) {
 
 bool DeltaTransaction::SchemaDropped(const std::string& schema) const {
   std::lock_guard lock(mutex_);
-  return std::any_of(folder_changes_.begin(), folder_changes_.end(),
-                     [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
+  return std::any_of(folder_changes_.begin(), folder_changes_.end(), [&](const FolderChange& change) {
+    return change.schema == schema && change.table.empty();
+  });
 }
 
 void DeltaTransaction::KeepSchema(const std::string& schema) {
   std::lock_guard lock(mutex_);
-  std::erase_if(folder_changes_, [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
+  std::erase_if(folder_changes_,
+                [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
 }
 
 void DeltaTransaction::Rename(TableState& state, const std::string& to) {
@@ -250,14 +267,16 @@ void DeltaTransaction::Rename(TableState& state, const std::string& to) {
 DeltaTransaction::TableState& DeltaTransaction::StateOf(const DeltaTable& table) {
   auto it = tables_.find(Lower(table.ParentSchema().name + "/" + table.name));
   if (it == tables_.end() || !it->second.now) {
-    engine::ThrowToDuckDb(Error(ErrorCode::kTableNotFound, fmt::format("{}.{} is gone", table.ParentSchema().name, table.name)));
+    engine::ThrowToDuckDb(Error(ErrorCode::kTableNotFound,
+                                fmt::format("{}.{} is gone", table.ParentSchema().name, table.name)));
   }
   return it->second;
 }
 
 void DeltaTransaction::Note(TableState& state, Step step) {
   state.written = true;
-  if (step.operation.starts_with(' ') && !state.steps.empty()) {  // goes on with the step before: CREATE TABLE ... AS SELECT
+  if (step.operation.starts_with(' ') &&
+      !state.steps.empty()) {  // goes on with the step before: CREATE TABLE ... AS SELECT
     state.steps.back().operation += step.operation;
     state.steps.back().inserted += step.inserted;
     return;
@@ -265,7 +284,8 @@ void DeltaTransaction::Note(TableState& state, Step step) {
   state.steps.push_back(std::move(step));
 }
 
-void DeltaTransaction::Change(const DeltaTable& table, Step step, bool metadata, const std::function<void(TableView&)>& change) {
+void DeltaTransaction::Change(const DeltaTable& table, Step step, bool metadata,
+                              const std::function<void(TableView&)>& change) {
   std::lock_guard lock(mutex_);
   TableState& state = StateOf(table);
   auto view = state.now->Derive();
@@ -351,7 +371,11 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
     const TableView& now = *state.now;
     delta::TransactionOptions options;
     options.clock = &storage().clock();
-    Prepared p{&state, delta::Transaction::Begin(now.table, state.base ? state.base->base : nullptr, options), {}, Summary(state), txns};
+    Prepared p{&state,
+               delta::Transaction::Begin(now.table, state.base ? state.base->base : nullptr, options),
+               {},
+               Summary(state),
+               txns};
     if (state.new_metadata) {
       delta::Metadata metadata = now.metadata;
       if (!state.base) {
@@ -406,7 +430,8 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
       metric("numAddedFiles", added);
       metric("numRemovedFiles", removed);
       metric("numCopiedRows", total.copied);
-      metric(total.operation == "DELETE" ? "numDeletedRows" : "numUpdatedRows", total.deleted + total.updated);
+      metric(total.operation == "DELETE" ? "numDeletedRows" : "numUpdatedRows",
+             total.deleted + total.updated);
     } else {
       metric("numFiles", added);
       if (removed > 0) metric("numRemovedFiles", removed);
@@ -422,8 +447,10 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
     if (!context.git_commit.empty()) extra["gitCommit"] = context.git_commit;
     prepared.push_back(std::move(p));
   }
-  // Those that can lose a race come first, so that most conflicts end the transaction before anything is written.
-  std::stable_partition(prepared.begin(), prepared.end(), [](const Prepared& p) { return p.state->base && !p.transaction.blind_append(); });
+  // Those that can lose a race come first, so that most conflicts end the transaction before anything is
+  // written.
+  std::stable_partition(prepared.begin(), prepared.end(),
+                        [](const Prepared& p) { return p.state->base && !p.transaction.blind_append(); });
   return prepared;
 }
 
@@ -449,35 +476,45 @@ void DeltaTransaction::CommitTables(SessionState& session) {
     auto fail = [&](Error error) {
       error = NameTable(std::move(error), schema, p.state->name);
       if (!done.empty()) {
-        error = std::move(error).Hint(fmt::format("other tables of the same transaction were committed before: {}", Join(done, ", ")));
+        error = std::move(error).Hint(
+            fmt::format("other tables of the same transaction were committed before: {}", Join(done, ", ")));
       }
       engine::ThrowToDuckDb(error);
     };
     // Files that the log names, or may name, are not ours to delete.
     auto forget_files = [&] {
-      std::erase_if(written_, [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
+      std::erase_if(written_,
+                    [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
     };
     auto result = p.transaction.Commit(p.operation);
     if (!result) {
       if (MayBeCommitted(*p.state)) forget_files();
       fail(std::move(result).error());
     }
-    if (auto* conflict = std::get_if<delta::Conflicted>(&*result)) fail(conflict->ToError(p.state->now->table));
+    if (auto* conflict = std::get_if<delta::Conflicted>(&*result))
+      fail(conflict->ToError(p.state->now->table));
     auto& committed = std::get<delta::Committed>(*result);
     forget_files();
     if (committed.snapshot) storage().Remember(schema, p.state->folder, committed.snapshot);
     used_txns.insert(p.txns.begin(), p.txns.end());
-    session.commits.push_back({{schema, p.state->name}, committed.version, p.total.operation, p.total.inserted, p.total.updated, p.total.deleted});
+    session.commits.push_back({{schema, p.state->name},
+                               committed.version,
+                               p.total.operation,
+                               p.total.inserted,
+                               p.total.updated,
+                               p.total.deleted});
     done.push_back(fmt::format("{} (version {})", name, committed.version));
   }
-  for (auto it = used_txns.rbegin(); it != used_txns.rend(); ++it) context.txns.erase(context.txns.begin() + static_cast<ptrdiff_t>(*it));
+  for (auto it = used_txns.rbegin(); it != used_txns.rend(); ++it)
+    context.txns.erase(context.txns.begin() + static_cast<ptrdiff_t>(*it));
 }
 
 void DeltaTransaction::CommitFolders() {
   for (auto& [key, view] : views_) {
     if (!view.changed) continue;
     const std::string& schema = view.schema->name;
-    OrThrow(view.there ? storage().WriteView(schema, view.name, view.sql) : storage().DropView(schema, view.name));
+    OrThrow(view.there ? storage().WriteView(schema, view.name, view.sql)
+                       : storage().DropView(schema, view.name));
   }
   for (const auto& change : folder_changes_) {
     if (change.table.empty()) {
@@ -512,7 +549,8 @@ void DeltaTransaction::RemoveWritten(const Written& written) const {
   std::error_code ignored;
   const std::filesystem::path root = store.Location(written.view->table.root);
   std::vector<std::filesystem::path> folders;
-  for (std::filesystem::recursive_directory_iterator it(root, ignored), end; !ignored && it != end; it.increment(ignored)) {
+  for (std::filesystem::recursive_directory_iterator it(root, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
     if (it->is_directory(ignored)) folders.push_back(it->path());
   }
   for (auto it = folders.rbegin(); it != folders.rend(); ++it) std::filesystem::remove(*it, ignored);
@@ -533,7 +571,8 @@ duck::Transaction& DeltaTransactionManager::StartTransaction(duck::ClientContext
   return started;
 }
 
-duck::ErrorData DeltaTransactionManager::CommitTransaction(duck::ClientContext& context, duck::Transaction& transaction) {
+duck::ErrorData DeltaTransactionManager::CommitTransaction(duck::ClientContext& context,
+                                                           duck::Transaction& transaction) {
   auto& ours = transaction.Cast<DeltaTransaction>();
   duck::ErrorData error;
   try {

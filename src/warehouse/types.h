@@ -20,7 +20,8 @@ T OrThrow(Result<T> result) {
 Result<duck::LogicalType> SqlTypeOf(const delta::DataType& type);
 /// The Delta type of a storable engine type. Errors: kSqlBind that says what to cast to.
 Result<delta::DataType> DeltaTypeOf(const duck::LogicalType& type);
-/// The nearest type that Delta has: unsigned and huge integers become wider or decimals, times and UUIDs text, and so on.
+/// The nearest type that Delta has: unsigned and huge integers become wider or decimals, times and UUIDs
+/// text, and so on.
 duck::LogicalType Storable(const duck::LogicalType& type);
 /// A schema with the names and types of a new table; all fields nullable.
 Result<delta::StructField> FieldOf(const std::string& name, const duck::LogicalType& type, bool nullable);
@@ -29,8 +30,8 @@ Result<delta::StructField> FieldOf(const std::string& name, const duck::LogicalT
 std::optional<delta::Literal> LiteralOf(const duck::Value& value);
 /// The engine's value of a partition value's literal. `type` is the column's.
 duck::Value ValueOf(const delta::Literal& literal, const duck::LogicalType& type);
-/// A value out of the text by which the Parquet writer reports statistics and partition keys; nothing when it is no such
-/// value. Moments without an offset are UTC.
+/// A value out of the text by which the Parquet writer reports statistics and partition keys; nothing when it
+/// is no such value. Moments without an offset are UTC.
 std::optional<delta::Literal> LiteralFromText(const std::string& text, const delta::DataType& type);
 
 }  // namespace quern::warehouse

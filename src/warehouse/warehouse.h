@@ -20,12 +20,14 @@ struct TableName {
   std::string ToString() const { return schema + "." + table; }
 };
 
-/// Who writes: goes into commitInfo of every commit of a session (keys quernDagRun, quernNode, quernLogicalDate,
-/// gitCommit), and the txn actions make an effect recognisable, so that a retry finds what is done.
+/// Who writes: goes into commitInfo of every commit of a session (keys quernDagRun, quernNode,
+/// quernLogicalDate, gitCommit), and the txn actions make an effect recognisable, so that a retry finds what
+/// is done.
 struct CommitContext {
-  std::string dag_run;     ///< "monthly/2013-05-01", "" outside a run
-  std::string node;        ///< "model.flights.fct_flights"
-  std::string git_commit;  ///< of the project's checkout, "-dirty" appended when it has changes; "" when unknown
+  std::string dag_run;  ///< "monthly/2013-05-01", "" outside a run
+  std::string node;     ///< "model.flights.fct_flights"
+  std::string
+      git_commit;  ///< of the project's checkout, "-dirty" appended when it has changes; "" when unknown
   std::optional<Timestamp> logical_date;
   /// Delta `txn` actions (appId, version) that are committed with the next commit of the named table, once.
   struct Txn {
@@ -40,7 +42,7 @@ struct CommitContext {
 struct Commit {
   TableName table;
   int64_t version = 0;
-  std::string operation;      ///< as in commitInfo: "WRITE", "MERGE", "CREATE OR REPLACE TABLE AS SELECT", ...
+  std::string operation;  ///< as in commitInfo: "WRITE", "MERGE", "CREATE OR REPLACE TABLE AS SELECT", ...
   int64_t rows_inserted = 0;  ///< rows in added files beyond those rewritten
   int64_t rows_updated = 0;
   int64_t rows_deleted = 0;
@@ -75,31 +77,33 @@ struct TableInfo {
   std::optional<Timestamp> modified;
 };
 
-/// A connection whose SQL sees the warehouse as its default catalog ("schema.table" works), with a commit context.
-/// Not thread-safe; one per task.
+/// A connection whose SQL sees the warehouse as its default catalog ("schema.table" works), with a commit
+/// context. Not thread-safe; one per task.
 class Session : public engine::Connection {
  public:
   virtual void SetContext(CommitContext context) = 0;
   /// Commits made since the last call, in order.
   virtual std::vector<Commit> TakeCommits() = 0;
-  /// Commits the context's txns that no statement has taken along yet, each by a commit of its table that changes nothing
-  /// else. A statement that writes to the table takes them along even when it changes no row; a mere SELECT does not, so a
-  /// task that finds nothing to do ends with this. Not inside BEGIN ... COMMIT. Errors: kTableNotFound, kCommitConflict.
+  /// Commits the context's txns that no statement has taken along yet, each by a commit of its table that
+  /// changes nothing else. A statement that writes to the table takes them along even when it changes no row;
+  /// a mere SELECT does not, so a task that finds nothing to do ends with this. Not inside BEGIN ... COMMIT.
+  /// Errors: kTableNotFound, kCommitConflict.
   virtual Result<void> CommitTxns() = 0;
 };
 
 struct Options {
-  std::filesystem::path root{};     ///< folder of the warehouse: <root>/<schema>/<table>/_delta_log
-  std::string catalog = "warehouse";  ///< its name in SQL (the dbt `database`)
-  int threads = 0;                  ///< 0: as many as cores
-  std::string memory_limit{};       ///< "800MB"; "" leaves the engine's default
+  std::filesystem::path root{};            ///< folder of the warehouse: <root>/<schema>/<table>/_delta_log
+  std::string catalog = "warehouse";       ///< its name in SQL (the dbt `database`)
+  int threads = 0;                         ///< 0: as many as cores
+  std::string memory_limit{};              ///< "800MB"; "" leaves the engine's default
   std::filesystem::path temp_directory{};  ///< where the engine spills; empty: <root>/.tmp
   bool read_only = false;
   const Clock* clock = nullptr;  ///< of commits; null: the system's
 };
 
-/// The Delta warehouse: databases (schemas), tables and views under one root, on the embedded engine. Thread-safe.
-/// Errors name the table; kUnsupportedFeature names the Delta feature; kCorruptLog names file and line.
+/// The Delta warehouse: databases (schemas), tables and views under one root, on the embedded engine.
+/// Thread-safe. Errors name the table; kUnsupportedFeature names the Delta feature; kCorruptLog names file
+/// and line.
 class Warehouse {
  public:
   static Result<std::unique_ptr<Warehouse>> Open(const Options& options);
@@ -119,15 +123,17 @@ class Warehouse {
   virtual Result<TableInfo> Describe(const TableName& name, std::optional<int64_t> version = {}) = 0;
   /// `limit` newest entries; -1: all.
   virtual Result<std::vector<HistoryEntry>> History(const TableName& name, int64_t limit) = 0;
-  /// Last committed `txn` version of an application, or nothing. A table that does not exist has none (not an error).
+  /// Last committed `txn` version of an application, or nothing. A table that does not exist has none (not an
+  /// error).
   virtual Result<std::optional<int64_t>> TxnVersion(const TableName& name, const std::string& app_id) = 0;
   /// All txn entries whose appId begins with `prefix`.
   virtual Result<std::map<std::string, int64_t>> Txns(const TableName& name, const std::string& prefix) = 0;
-  /// Makes the table's content, schema and txn records those of `version` again, by one new commit (operation RESTORE). An
-  /// application recorded only since then gets a txn of version -1, which TxnVersion and Txns answer as never recorded: so
-  /// what was undone is done again, once. Gives the new version.
+  /// Makes the table's content, schema and txn records those of `version` again, by one new commit (operation
+  /// RESTORE). An application recorded only since then gets a txn of version -1, which TxnVersion and Txns
+  /// answer as never recorded: so what was undone is done again, once. Gives the new version.
   virtual Result<int64_t> Restore(const TableName& name, int64_t version, const CommitContext& context) = 0;
-  /// Latest version at or before a moment (by in-commit or commit-file timestamp). kVersionNotFound when before the first.
+  /// Latest version at or before a moment (by in-commit or commit-file timestamp). kVersionNotFound when
+  /// before the first.
   virtual Result<int64_t> VersionAt(const TableName& name, Timestamp at) = 0;
 };
 

@@ -25,7 +25,8 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
   delta::Add add;
   const std::string path = row[0].ToString();
   const std::string folder = view.table.Location();
-  if (!path.starts_with(folder + "/")) return Fail(ErrorCode::kInternal, fmt::format("{} was written outside of {}", path, folder));
+  if (!path.starts_with(folder + "/"))
+    return Fail(ErrorCode::kInternal, fmt::format("{} was written outside of {}", path, folder));
   add.path = delta::EncodePath(path.substr(folder.size() + 1));
   add.size = row[2].GetValue<int64_t>();
   add.modification_time = now_ms;
@@ -40,12 +41,14 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
   for (const auto& column : view.metadata.partition_columns) {
     const auto* field = view.schema->Find(column);
     auto key = keys.find(column);
-    if (!field || key == keys.end()) return Fail(ErrorCode::kInternal, fmt::format("{} was written without its partition {}", path, column));
+    if (!field || key == keys.end())
+      return Fail(ErrorCode::kInternal, fmt::format("{} was written without its partition {}", path, column));
     std::optional<delta::Literal> value = delta::Literal();
     if (key->second) value = LiteralFromText(*key->second, field->type);
     if (!value) {
       return Fail(ErrorCode::kSqlExecution,
-                  fmt::format("the value '{}' of the partition column {} cannot be kept in a log", *key->second, column));
+                  fmt::format("the value '{}' of the partition column {} cannot be kept in a log",
+                              *key->second, column));
     }
     add.partition_values.Set(field->physical_name(), delta::FormatPartitionValue(field->type, *value));
   }
@@ -68,10 +71,12 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
       if (key == "min") min = pair[1].ToString();
       if (key == "max") max = pair[1].ToString();
       if (key == "has_nan") has_nan = pair[1].ToString() == "true";
-      if (key == "null_count") stats.SetNullCount(column.physical, std::strtoll(pair[1].ToString().c_str(), nullptr, 10));
+      if (key == "null_count")
+        stats.SetNullCount(column.physical, std::strtoll(pair[1].ToString().c_str(), nullptr, 10));
     }
     // Binary comes as hexadecimal and has no statistics in a log; NaN is left out of the writer's bounds.
-    if (has_nan || column.type.id == delta::TypeId::kBinary || column.type.id == delta::TypeId::kBoolean) continue;
+    if (has_nan || column.type.id == delta::TypeId::kBinary || column.type.id == delta::TypeId::kBoolean)
+      continue;
     if (min) {
       if (auto value = LiteralFromText(*min, column.type)) stats.SetMin(column.physical, column.type, *value);
     }
@@ -83,8 +88,9 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
   return add;
 }
 
-Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage, const TableView& view,
-                                             std::vector<TableView::File> files, const std::string& prefix) {
+Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage,
+                                             const TableView& view, std::vector<TableView::File> files,
+                                             const std::string& prefix) {
   int64_t bytes = 0;
   for (const auto& file : files) bytes += file.data->add().size;
   auto kept = view.Derive();
@@ -97,11 +103,13 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
   if (!view.metadata.partition_columns.empty()) {
     std::vector<std::string> columns;
     for (const auto& column : view.metadata.partition_columns) columns.push_back(QuoteIdentifier(column));
-    options += fmt::format(", PARTITION_BY ({}), OVERWRITE_OR_IGNORE true, FILENAME_PATTERN {}", Join(columns, ", "),
-                           QuoteLiteral(prefix + "{uuidv7}"));
+    options += fmt::format(", PARTITION_BY ({}), OVERWRITE_OR_IGNORE true, FILENAME_PATTERN {}",
+                           Join(columns, ", "), QuoteLiteral(prefix + "{uuidv7}"));
   } else if (bytes > 2 * kTargetFileBytes) {
-    options = fmt::format("FORMAT parquet, RETURN_STATS true, OVERWRITE_OR_IGNORE true, FILE_SIZE_BYTES {}, FILENAME_PATTERN {}",
-                          kTargetFileBytes, QuoteLiteral(prefix + "{uuidv7}"));
+    options = fmt::format(
+        "FORMAT parquet, RETURN_STATS true, OVERWRITE_OR_IGNORE true, FILE_SIZE_BYTES {}, FILENAME_PATTERN "
+        "{}",
+        kTargetFileBytes, QuoteLiteral(prefix + "{uuidv7}"));
   } else {
     target = folder + "/" + prefix + TimeUuid() + ".parquet";
     options += ", USE_TMP_FILE false";
@@ -110,12 +118,15 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
   std::vector<delta::Add> adds;
   try {
     duck::Connection connection(*outer.db);
-    auto pending = connection.PendingQuery(fmt::format("COPY (FROM {}) TO {} ({})", state.Sql(), QuoteLiteral(target), options));
+    auto pending = connection.PendingQuery(
+        fmt::format("COPY (FROM {}) TO {} ({})", state.Sql(), QuoteLiteral(target), options));
     if (pending->HasError()) return Fail(engine::FromDuckDb(pending->GetErrorObject(), ""));
-    for (auto step = duck::PendingExecutionResult::RESULT_NOT_READY; !duck::PendingQueryResult::IsResultReady(step);) {
+    for (auto step = duck::PendingExecutionResult::RESULT_NOT_READY;
+         !duck::PendingQueryResult::IsResultReady(step);) {
       if (outer.IsInterrupted()) return Fail(ErrorCode::kCancelled, "interrupted");
       step = pending->ExecuteTask();
-      if (step == duck::PendingExecutionResult::BLOCKED || step == duck::PendingExecutionResult::NO_TASKS_AVAILABLE) {
+      if (step == duck::PendingExecutionResult::BLOCKED ||
+          step == duck::PendingExecutionResult::NO_TASKS_AVAILABLE) {
         std::this_thread::sleep_for(std::chrono::microseconds(200));
       }
     }
@@ -125,7 +136,8 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
       if (chunk->size() == 0) break;
       for (duck::idx_t i = 0; i < chunk->size(); i++) {
         duck::vector<duck::Value> row;
-        for (duck::idx_t column = 0; column < chunk->ColumnCount(); column++) row.push_back(chunk->GetValue(column, i));
+        for (duck::idx_t column = 0; column < chunk->ColumnCount(); column++)
+          row.push_back(chunk->GetValue(column, i));
         if (row[1].GetValue<int64_t>() == 0) continue;
         adds.push_back(QUERN_TRY(AddOf(view, row, MillisSinceEpoch(storage.clock().Now()))));
       }

@@ -1,13 +1,14 @@
-// Runs tests/cases/sql/**/*.test: DuckDB's sqllogictest format, each file in a fresh warehouse, once as it is and once with the
-// warehouse opened anew before every statement.
+// Runs tests/cases/sql/**/*.test: DuckDB's sqllogictest format, each file in a fresh warehouse, once as it is
+// and once with the warehouse opened anew before every statement.
 //
-//   statement ok [CONNECTION]           statement error [CONNECTION]         query TYPES [nosort|rowsort] [CONNECTION]
-//   SQL                                 SQL                                  SQL
+//   statement ok [CONNECTION]           statement error [CONNECTION]         query TYPES [nosort|rowsort]
+//   [CONNECTION] SQL                                 SQL                                  SQL
 //                                       ----                                 ----
 //                                       a part of the message, or Q0403      tab-separated rows
 //
-//   restart                  opens the warehouse anew          skip-config NAME REASON      e.g. for what lives in a session
-//   shell COMMAND            in the warehouse's folder         # comment                    {root}: the warehouse's folder
+//   restart                  opens the warehouse anew          skip-config NAME REASON      e.g. for what
+//   lives in a session shell COMMAND            in the warehouse's folder         # comment {root}: the
+//   warehouse's folder
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -139,7 +140,10 @@ class SqlCase : public testing::Test {
     std::vector<std::string> rows;
     for (const auto& row : result->rows) {
       std::vector<std::string> cells;
-      for (const auto& value : row) cells.push_back(engine::IsNull(value) ? "NULL" : engine::ToText(value).empty() ? "(empty)" : engine::ToText(value));
+      for (const auto& value : row)
+        cells.push_back(engine::IsNull(value)           ? "NULL"
+                        : engine::ToText(value).empty() ? "(empty)"
+                                                        : engine::ToText(value));
       rows.push_back(Join(cells, "\t"));
     }
     std::vector<std::string> expected = record.expected;
@@ -168,8 +172,8 @@ void RegisterCases() {
   for (const auto& file : files) {
     for (bool restart : {false, true}) {
       const std::string name = ReplaceAll(fs::relative(file, folder).string(), "/", "_");
-      testing::RegisterTest(restart ? "SqlCasesRestarted" : "SqlCases", name.c_str(), nullptr, nullptr, file.c_str(), 1,
-                            [=]() -> testing::Test* { return new SqlCase(file, restart); });
+      testing::RegisterTest(restart ? "SqlCasesRestarted" : "SqlCases", name.c_str(), nullptr, nullptr,
+                            file.c_str(), 1, [=]() -> testing::Test* { return new SqlCase(file, restart); });
     }
   }
 }

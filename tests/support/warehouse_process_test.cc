@@ -34,7 +34,8 @@ class WarehouseProcessTest : public testing::Test {
   }
   // A shell that runs the statements of a file; its answers go to `<name>.out`.
   pid_t Start(const std::string& name, const std::vector<std::string>& statements) {
-    const std::string in = (folder_->path() / (name + ".sql")).string(), out = (folder_->path() / (name + ".out")).string();
+    const std::string in = (folder_->path() / (name + ".sql")).string(),
+                      out = (folder_->path() / (name + ".out")).string();
     {
       std::ofstream file(in);
       for (const auto& sql : statements) file << sql << "\n";
@@ -99,8 +100,8 @@ TEST_F(WarehouseProcessTest, TwoProcessesAppendAndNoCommitIsLost) {
   EXPECT_EQ(Int("SELECT count(DISTINCT id) FROM t"), 40);
 }
 
-// Each statement adds a row and raises all others by one: after n of them there are n rows whose sum is 0 + 1 + ... + n-1.
-// One that is lost, doubled or half done shows. QUERN_KILLS sets how often.
+// Each statement adds a row and raises all others by one: after n of them there are n rows whose sum is 0 + 1
+// + ... + n-1. One that is lost, doubled or half done shows. QUERN_KILLS sets how often.
 class Killed : public WarehouseProcessTest, public testing::WithParamInterface<const char*> {};
 
 TEST_P(Killed, TheTableIsWholeAndNothingIsLostOrDoubled) {
@@ -111,8 +112,10 @@ TEST_P(Killed, TheTableIsWholeAndNothingIsLostOrDoubled) {
   for (int round = 0; round < (kills ? std::atoi(kills) : 6); round++) {
     std::vector<std::string> statements;
     for (int64_t i = done; i < done + 40; i++) {
-      statements.push_back(fmt::format("MERGE INTO t USING (SELECT range AS id FROM range({})) s ON t.id = s.id "
-                                       "WHEN MATCHED THEN UPDATE SET v = v + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0)", i + 1));
+      statements.push_back(
+          fmt::format("MERGE INTO t USING (SELECT range AS id FROM range({})) s ON t.id = s.id "
+                      "WHEN MATCHED THEN UPDATE SET v = v + 1 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 0)",
+                      i + 1));
     }
     const pid_t pid = Start("killed", statements);
     std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 700));
@@ -129,7 +132,8 @@ TEST_P(Killed, TheTableIsWholeAndNothingIsLostOrDoubled) {
   EXPECT_GT(done, 0);
 }
 INSTANTIATE_TEST_SUITE_P(Ways, Killed,
-                         testing::Values("\"delta.enableDeletionVectors\" = false", "\"delta.enableDeletionVectors\" = true"));
+                         testing::Values("\"delta.enableDeletionVectors\" = false",
+                                         "\"delta.enableDeletionVectors\" = true"));
 
 }  // namespace
 }  // namespace quern

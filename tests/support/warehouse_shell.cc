@@ -1,5 +1,6 @@
 // A warehouse driven by SQL on stdin, one statement a line, for tests that are no C++: warehouse_shell ROOT.
-// "2: SQL" runs on a second connection. Answers: one JSON line per statement, {"columns", "rows", "changed"} or {"error"}.
+// "2: SQL" runs on a second connection. Answers: one JSON line per statement, {"columns", "rows", "changed"}
+// or {"error"}.
 #include <iostream>
 
 #include "base/json.h"

@@ -14,7 +14,8 @@ using ::duckdb::LogicalTypeId;
 using ::duckdb::UnifiedVectorFormat;
 using ::duckdb::Vector;
 
-std::vector<Column> ColumnsOf(const ::duckdb::vector<std::string>& names, const ::duckdb::vector<LogicalType>& types) {
+std::vector<Column> ColumnsOf(const ::duckdb::vector<std::string>& names,
+                              const ::duckdb::vector<LogicalType>& types) {
   std::vector<Column> columns;
   columns.reserve(names.size());
   for (size_t i = 0; i < names.size(); i++) columns.push_back({names[i], types[i].ToString()});
@@ -38,14 +39,16 @@ void FillIntegers(Vector& vector, idx_t count, std::vector<std::vector<Value>>& 
 }
 
 bool IsNested(LogicalTypeId id) {
-  return id == LogicalTypeId::STRUCT || id == LogicalTypeId::LIST || id == LogicalTypeId::MAP || id == LogicalTypeId::ARRAY ||
-         id == LogicalTypeId::UNION;
+  return id == LogicalTypeId::STRUCT || id == LogicalTypeId::LIST || id == LogicalTypeId::MAP ||
+         id == LogicalTypeId::ARRAY || id == LogicalTypeId::UNION;
 }
 
 // Everything without a type of ours: text as the engine prints it, nested values as JSON.
-void FillText(ClientContext& context, Vector& vector, idx_t count, std::vector<std::vector<Value>>& rows, size_t column) {
+void FillText(ClientContext& context, Vector& vector, idx_t count, std::vector<std::vector<Value>>& rows,
+              size_t column) {
   auto text = [](const ::duckdb::string_t& value) { return Value(value.GetString()); };
-  if (vector.GetType().InternalType() == ::duckdb::PhysicalType::VARCHAR && vector.GetType().id() == LogicalTypeId::VARCHAR) {
+  if (vector.GetType().InternalType() == ::duckdb::PhysicalType::VARCHAR &&
+      vector.GetType().id() == LogicalTypeId::VARCHAR) {
     return Fill<::duckdb::string_t>(vector, count, rows, column, text);
   }
   Vector printed(IsNested(vector.GetType().id()) ? LogicalType::JSON() : LogicalType::VARCHAR);
@@ -53,7 +56,8 @@ void FillText(ClientContext& context, Vector& vector, idx_t count, std::vector<s
   Fill<::duckdb::string_t>(printed, count, rows, column, text);
 }
 
-void FillColumn(ClientContext& context, Vector& vector, idx_t count, std::vector<std::vector<Value>>& rows, size_t column) {
+void FillColumn(ClientContext& context, Vector& vector, idx_t count, std::vector<std::vector<Value>>& rows,
+                size_t column) {
   switch (vector.GetType().id()) {
     case LogicalTypeId::BOOLEAN:
       return Fill<bool>(vector, count, rows, column, [](bool value) { return Value(value); });
@@ -73,16 +77,19 @@ void FillColumn(ClientContext& context, Vector& vector, idx_t count, std::vector
       return FillIntegers<uint32_t>(vector, count, rows, column);
     case LogicalTypeId::UBIGINT:
       return Fill<uint64_t>(vector, count, rows, column, [](uint64_t value) {
-        return value <= static_cast<uint64_t>(INT64_MAX) ? Value(static_cast<int64_t>(value)) : Value(std::to_string(value));
+        return value <= static_cast<uint64_t>(INT64_MAX) ? Value(static_cast<int64_t>(value))
+                                                         : Value(std::to_string(value));
       });
     case LogicalTypeId::HUGEINT:
       return Fill<::duckdb::hugeint_t>(vector, count, rows, column, [](::duckdb::hugeint_t value) {
         int64_t small = 0;
-        return ::duckdb::Hugeint::TryCast(value, small) ? Value(small) : Value(::duckdb::Hugeint::ToString(value));
+        return ::duckdb::Hugeint::TryCast(value, small) ? Value(small)
+                                                        : Value(::duckdb::Hugeint::ToString(value));
       });
     case LogicalTypeId::FLOAT:  // by its shortest text, so that 0.1 stays 0.1
       return Fill<float>(vector, count, rows, column, [](float value) {
-        return std::isfinite(value) ? Value(std::strtod(fmt::format("{}", value).c_str(), nullptr)) : Value(static_cast<double>(value));
+        return std::isfinite(value) ? Value(std::strtod(fmt::format("{}", value).c_str(), nullptr))
+                                    : Value(static_cast<double>(value));
       });
     case LogicalTypeId::DOUBLE:
       return Fill<double>(vector, count, rows, column, [](double value) { return Value(value); });
@@ -109,7 +116,8 @@ std::vector<std::vector<Value>> RowsOf(ClientContext& context, DataChunk& chunk)
 
 }  // namespace
 
-DuckConnection::DuckConnection(::duckdb::DuckDB& db) : connection_(std::make_unique<::duckdb::Connection>(db)) {
+DuckConnection::DuckConnection(::duckdb::DuckDB& db)
+    : connection_(std::make_unique<::duckdb::Connection>(db)) {
   // The position of an error survives only in this form.
   auto result = connection_->Query("SET errors_as_json = true");
   if (result->HasError()) result->ThrowError();
@@ -120,7 +128,8 @@ DuckConnection::~DuckConnection() = default;
 Error DuckConnection::Map(const ErrorData& error, std::string_view sql) {
   Error mapped = FromDuckDb(error, sql);
   if (auto kept = PendingError::Of(context()).TakeIfIn(mapped.message())) return *std::move(kept);
-  if (interrupted_ && mapped.code() == ErrorCode::kSqlExecution) return Error(ErrorCode::kCancelled, mapped.message());
+  if (interrupted_ && mapped.code() == ErrorCode::kSqlExecution)
+    return Error(ErrorCode::kCancelled, mapped.message());
   return mapped;
 }
 
@@ -135,7 +144,8 @@ Result<std::vector<DuckConnection::Statement>> DuckConnection::Parse(std::string
   }
 }
 
-Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statement statement, std::string_view sql,
+Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statement statement,
+                                                                          std::string_view sql,
                                                                           const ExecuteOptions& options) {
   ::duckdb::case_insensitive_map_t<::duckdb::BoundParameterData> values;
   for (size_t i = 0; i < options.params.size(); i++) {
@@ -163,11 +173,12 @@ Result<QueryResult> DuckConnection::Execute(std::string_view sql, const ExecuteO
     try {
       auto result = QUERN_TRY(Start(std::move(statement), sql, options));
       const auto kind = result->properties.return_type;
-      if (kind == ::duckdb::StatementReturnType::QUERY_RESULT) answer.columns = ColumnsOf(result->names, result->types);
+      if (kind == ::duckdb::StatementReturnType::QUERY_RESULT)
+        answer.columns = ColumnsOf(result->names, result->types);
       // CREATE TABLE AS calls itself one that returns nothing, and returns a count.
       const bool counts = kind == ::duckdb::StatementReturnType::CHANGED_ROWS ||
-                          (result->statement_type == ::duckdb::StatementType::CREATE_STATEMENT && result->ColumnCount() == 1 &&
-                           result->types[0].id() == LogicalTypeId::BIGINT);
+                          (result->statement_type == ::duckdb::StatementType::CREATE_STATEMENT &&
+                           result->ColumnCount() == 1 && result->types[0].id() == LogicalTypeId::BIGINT);
       bool first = true;
       while (!answer.truncated) {
         auto chunk = result->Fetch();

@@ -1,13 +1,13 @@
-#include "engine/duckdb/database.h"
-
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <fstream>
 #include <thread>
+
+#include "engine/duckdb/database.h"
 
 namespace quern::engine {
 namespace {
@@ -41,14 +41,31 @@ class DuckDbTest : public testing::Test {
 };
 
 TEST_F(DuckDbTest, ValuesHaveTheContractsTypes) {
-  auto r = Run(
-      "SELECT NULL, true, 7::TINYINT, 2::UBIGINT, 18446744073709551615::UBIGINT, sum(5), 0.1::FLOAT, 1.5::DOUBLE, 1.50::DECIMAL(9,2), "
-      "DATE '2013-05-01', TIMESTAMP '2013-05-01 02:03:04.5', TIMESTAMPTZ '2013-05-01 02:03:04+02', '\\xAA\\x01'::BLOB, "
-      "{'a': 1, 'b': [true, NULL]}, MAP {'k': DATE '2013-05-01'}, 170141183460469231731687303715884105727::HUGEINT, 'x'");
+  auto r =
+      Run("SELECT NULL, true, 7::TINYINT, 2::UBIGINT, 18446744073709551615::UBIGINT, sum(5), 0.1::FLOAT, "
+          "1.5::DOUBLE, 1.50::DECIMAL(9,2), "
+          "DATE '2013-05-01', TIMESTAMP '2013-05-01 02:03:04.5', TIMESTAMPTZ '2013-05-01 02:03:04+02', "
+          "'\\xAA\\x01'::BLOB, "
+          "{'a': 1, 'b': [true, NULL]}, MAP {'k': DATE '2013-05-01'}, "
+          "170141183460469231731687303715884105727::HUGEINT, 'x'");
   ASSERT_EQ(r.rows.size(), 1u);
-  const std::vector<Value> want = {Value(), true, int64_t{7}, int64_t{2}, "18446744073709551615", int64_t{5}, 0.1, 1.5, "1.50",
-                                   "2013-05-01", "2013-05-01 02:03:04.5", "2013-05-01 00:03:04+00", "\\xAA\\x01",
-                                   "{\"a\":1,\"b\":[true,null]}", "{\"k\":\"2013-05-01\"}", "170141183460469231731687303715884105727", "x"};
+  const std::vector<Value> want = {Value(),
+                                   true,
+                                   int64_t{7},
+                                   int64_t{2},
+                                   "18446744073709551615",
+                                   int64_t{5},
+                                   0.1,
+                                   1.5,
+                                   "1.50",
+                                   "2013-05-01",
+                                   "2013-05-01 02:03:04.5",
+                                   "2013-05-01 00:03:04+00",
+                                   "\\xAA\\x01",
+                                   "{\"a\":1,\"b\":[true,null]}",
+                                   "{\"k\":\"2013-05-01\"}",
+                                   "170141183460469231731687303715884105727",
+                                   "x"};
   EXPECT_EQ(r.rows[0], want);
   EXPECT_EQ(r.columns[8].type, "DECIMAL(9,2)");
   EXPECT_EQ(r.rows_changed, -1);
@@ -57,7 +74,9 @@ TEST_F(DuckDbTest, ValuesHaveTheContractsTypes) {
 }
 
 TEST_F(DuckDbTest, RunsAllStatementsAndGivesTheLast) {
-  auto r = Run("CREATE TABLE t(i INTEGER); INSERT INTO t SELECT range FROM range(5000); SELECT count(*), max(i) FROM t;");
+  auto r =
+      Run("CREATE TABLE t(i INTEGER); INSERT INTO t SELECT range FROM range(5000); SELECT count(*), max(i) "
+          "FROM t;");
   EXPECT_EQ(r.rows, (std::vector<std::vector<Value>>{{int64_t{5000}, int64_t{4999}}}));
   r = Run("DELETE FROM t WHERE i < 10");
   EXPECT_EQ(r.rows_changed, 10);
@@ -71,7 +90,8 @@ TEST_F(DuckDbTest, RunsAllStatementsAndGivesTheLast) {
 }
 
 TEST_F(DuckDbTest, TakesParameters) {
-  auto r = Run("SELECT $1 + 1, $2, $3::DATE < '2014-01-01', $4 IS NULL, ?5", {.params = {int64_t{4}, "it's", "2013-01-01", Value(), 2.5}});
+  auto r = Run("SELECT $1 + 1, $2, $3::DATE < '2014-01-01', $4 IS NULL, ?5",
+               {.params = {int64_t{4}, "it's", "2013-01-01", Value(), 2.5}});
   EXPECT_EQ(r.rows[0], (std::vector<Value>{int64_t{5}, "it's", true, true, 2.5}));
   EXPECT_FALSE(con_->Execute("SELECT 1; SELECT $1", {.params = {int64_t{1}}}));
 }
@@ -140,7 +160,8 @@ TEST_F(DuckDbTest, InterruptEndsAStatement) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     con_->Interrupt();
   });
-  auto e = Fails("SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE hash(a.range, b.range) = 3");
+  auto e =
+      Fails("SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE hash(a.range, b.range) = 3");
   other.join();
   EXPECT_EQ(e.code(), ErrorCode::kCancelled);
   EXPECT_EQ(Run("SELECT 1").rows.size(), 1u);
@@ -158,8 +179,10 @@ TEST_F(DuckDbTest, IsFencedIn) {
   EXPECT_EQ(Run("SELECT current_setting('TimeZone')").rows[0][0], Value("UTC"));
   EXPECT_FALSE(con_->Execute("INSTALL httpfs"));
   EXPECT_FALSE(con_->Execute("LOAD '/tmp/no.duckdb_extension'"));
-  EXPECT_EQ(Run("SELECT current_setting('allow_unsigned_extensions'), current_setting('autoload_known_extensions')").rows[0],
-            (std::vector<Value>{false, false}));
+  EXPECT_EQ(
+      Run("SELECT current_setting('allow_unsigned_extensions'), current_setting('autoload_known_extensions')")
+          .rows[0],
+      (std::vector<Value>{false, false}));
 }
 
 TEST_F(DuckDbTest, MemoryRunsOutWithACode) {

@@ -16,24 +16,33 @@ constexpr const char* kCarried = "quern_error";
 Json Pack(const Error& error) {
   Json fields = Json::object();
   for (const auto& [key, value] : error.fields()) fields[key] = value;
-  Json packed = {{"code", static_cast<int>(error.code())}, {"message", error.message()}, {"hint", error.hint()},
-                 {"file", error.pos().file},               {"line", error.pos().line},   {"column", error.pos().column},
+  Json packed = {{"code", static_cast<int>(error.code())},
+                 {"message", error.message()},
+                 {"hint", error.hint()},
+                 {"file", error.pos().file},
+                 {"line", error.pos().line},
+                 {"column", error.pos().column},
                  {"fields", fields}};
   return packed;
 }
 
 Error Unpack(const Json& packed) {
-  Error error(static_cast<ErrorCode>(packed.value("code", static_cast<int>(ErrorCode::kInternal))), packed.value("message", ""));
+  Error error(static_cast<ErrorCode>(packed.value("code", static_cast<int>(ErrorCode::kInternal))),
+              packed.value("message", ""));
   if (std::string hint = packed.value("hint", ""); !hint.empty()) error = std::move(error).Hint(hint);
   SourcePos pos{packed.value("file", ""), packed.value("line", 0), packed.value("column", 0)};
   if (pos.known()) error = std::move(error).At(pos);
-  for (const auto& [key, value] : packed["fields"].items()) error = std::move(error).With(key, value.get<std::string>());
+  for (const auto& [key, value] : packed["fields"].items())
+    error = std::move(error).With(key, value.get<std::string>());
   return error;
 }
 
-bool Contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
-ErrorCode CodeFor(ExceptionType type, const std::string& message, const std::map<std::string, std::string>& extra) {
+ErrorCode CodeFor(ExceptionType type, const std::string& message,
+                  const std::map<std::string, std::string>& extra) {
   auto info = [&](const char* key) {
     auto it = extra.find(key);
     return it == extra.end() ? std::string() : it->second;
@@ -43,7 +52,8 @@ ErrorCode CodeFor(ExceptionType type, const std::string& message, const std::map
     case ExceptionType::SYNTAX:
       return ErrorCode::kSqlSyntax;
     case ExceptionType::CATALOG:
-      if (info("error_subtype") == "MISSING_ENTRY" && info("type") == "Table") return ErrorCode::kTableNotFound;
+      if (info("error_subtype") == "MISSING_ENTRY" && info("type") == "Table")
+        return ErrorCode::kTableNotFound;
       return ErrorCode::kSqlBind;
     case ExceptionType::BINDER:
     case ExceptionType::NOT_IMPLEMENTED:
@@ -51,18 +61,23 @@ ErrorCode CodeFor(ExceptionType type, const std::string& message, const std::map
     case ExceptionType::PARAMETER_NOT_ALLOWED:
       return ErrorCode::kSqlBind;
     case ExceptionType::OUT_OF_MEMORY:
-      return Contains(message, "max_temp_directory_size") && Contains(message, "failed to offload") ? ErrorCode::kNoSpace
-                                                                                                    : ErrorCode::kOutOfMemory;
+      return Contains(message, "max_temp_directory_size") && Contains(message, "failed to offload")
+                 ? ErrorCode::kNoSpace
+                 : ErrorCode::kOutOfMemory;
     case ExceptionType::INTERRUPT:
       return ErrorCode::kCancelled;
     case ExceptionType::PERMISSION:
       return ErrorCode::kPermissionDenied;
     case ExceptionType::IO:
     case ExceptionType::HTTP:
-      if (Contains(message, "No space left on device") || Contains(message, "Disk quota exceeded")) return ErrorCode::kNoSpace;
-      if (Contains(message, "Permission denied") || Contains(message, "Read-only file system")) return ErrorCode::kPermissionDenied;
-      if (Contains(message, "No files found") || Contains(message, "No such file")) return ErrorCode::kNotFound;
-      if (Contains(message, "not a valid DuckDB database") || Contains(message, "Corrupt")) return ErrorCode::kCorrupt;
+      if (Contains(message, "No space left on device") || Contains(message, "Disk quota exceeded"))
+        return ErrorCode::kNoSpace;
+      if (Contains(message, "Permission denied") || Contains(message, "Read-only file system"))
+        return ErrorCode::kPermissionDenied;
+      if (Contains(message, "No files found") || Contains(message, "No such file"))
+        return ErrorCode::kNotFound;
+      if (Contains(message, "not a valid DuckDB database") || Contains(message, "Corrupt"))
+        return ErrorCode::kCorrupt;
       return ErrorCode::kIo;
     case ExceptionType::INTERNAL:
     case ExceptionType::FATAL:
@@ -97,9 +112,11 @@ std::string TakeHint(std::string& message) {
 void ThrowToDuckDb(const Error& error) {
   ExceptionType type = ExceptionType::INVALID_INPUT;
   if (error.code() == ErrorCode::kCommitConflict) type = ExceptionType::TRANSACTION;
-  if (error.code() == ErrorCode::kSqlBind || error.code() == ErrorCode::kUnsupportedFeature) type = ExceptionType::BINDER;
+  if (error.code() == ErrorCode::kSqlBind || error.code() == ErrorCode::kUnsupportedFeature)
+    type = ExceptionType::BINDER;
   if (error.code() == ErrorCode::kTableNotFound) type = ExceptionType::CATALOG;
-  throw ::duckdb::Exception({{kCarried, Pack(error).dump(-1, ' ', false, Json::error_handler_t::replace)}}, type, error.message());
+  throw ::duckdb::Exception({{kCarried, Pack(error).dump(-1, ' ', false, Json::error_handler_t::replace)}},
+                            type, error.message());
 }
 
 Error FromDuckDb(const ErrorData& data, std::string_view sql) {

@@ -1,12 +1,12 @@
 #pragma once
-// What an extension of the engine needs in DuckDB's own terms. DuckDB's headers cost seconds per file: include this in few.
+// What an extension of the engine needs in DuckDB's own terms. DuckDB's headers cost seconds per file:
+// include this in few.
 #include <atomic>
+#include <duckdb.hpp>
+#include <duckdb/main/client_context_state.hpp>
 #include <memory>
 
-#include <duckdb.hpp>
-
 #include "base/result.h"
-#include <duckdb/main/client_context_state.hpp>
 #include "engine/connection.h"
 
 namespace quern::engine {
