@@ -168,7 +168,11 @@ class NodeRun {
       const ManifestNode* parent = w_.manifest().Find(id);
       if (!parent) continue;
       warehouse::TableName name{parent->schema, parent->alias};
-      std::vector<warehouse::HistoryEntry> history = QUERN_TRY_CONTEXT(warehouse->History(name, -1), "finding " + name.ToString() + " as it stood before the run");
+      Result<std::vector<warehouse::HistoryEntry>> found = warehouse->History(name, -1);
+      if (!found && found.error().code() != ErrorCode::kTableNotFound) {
+        return Fail(std::move(std::move(found).error()).Context("finding " + name.ToString() + " as it stood before the run"));
+      }
+      std::vector<warehouse::HistoryEntry> history = found ? *std::move(found) : std::vector<warehouse::HistoryEntry>{};
       std::optional<int64_t> version;
       for (const warehouse::HistoryEntry& entry : history) {
         // newest first: what this interval's run, or a later one of the same schedule, has written is not there yet
@@ -183,9 +187,7 @@ class NodeRun {
         version = entry.version;
         break;
       }
-      if (!version) {
-        return Fail(Error(ErrorCode::kVersionNotFound, name.ToString() + " did not exist before this interval's run").At(node_.pos).Hint("let the model do without it: look it up with adapter.get_relation"));
-      }
+      if (!version) continue;  // ref() and source() fail then; before_run() gives none
       Put(versions, id, *version);
       read_versions_[name.ToString()] = *version;
     }

@@ -38,15 +38,45 @@ Result<Ref> RefArgs(CallArgs& args) {
   return ref;
 }
 
-/// The relation of a parent; for reads "as before the run" with the version that stood then.
-Result<Value> ParentRelation(RenderContext& context, const ManifestNode& parent) {
+bool ReadBeforeRun(const RenderContext& context, const ManifestNode& parent) {
+  return context.node && std::find(context.node->before_run.begin(), context.node->before_run.end(), parent.unique_id) != context.node->before_run.end();
+}
+
+/// The relation of a parent; for reads "as before the run" with the version that stood then, or none when there was none.
+std::optional<RelationData> ParentData(const RenderContext& context, const ManifestNode& parent) {
   RelationData data = context.RelationOf(parent);
-  if (context.node && std::find(context.node->before_run.begin(), context.node->before_run.end(), parent.unique_id) != context.node->before_run.end()) {
-    if (auto it = context.locals.find("__before_run"); it != context.locals.end()) {
-      if (auto version = it->second.Get(parent.unique_id)) data.suffix = "AT (VERSION => " + version->ToString() + ")";
-    }
+  if (!ReadBeforeRun(context, parent)) return data;
+  auto versions = context.locals.find("__before_run");
+  if (versions == context.locals.end()) return data;  // only looked at, not run
+  auto version = versions->second.Get(parent.unique_id);
+  if (!version) return std::nullopt;
+  data.suffix = "AT (VERSION => " + version->ToString() + ")";
+  return data;
+}
+
+Result<Value> ParentRelation(const RenderContext& context, const ManifestNode& parent) {
+  std::optional<RelationData> data = ParentData(context, parent);
+  if (!data) {
+    std::string name = parent.type == ResourceType::kSource ? parent.source_name + "." + parent.name : parent.name;
+    return Fail(Error(ErrorCode::kVersionNotFound, parent.schema + "." + parent.alias + " did not exist before this interval's run")
+                    .Hint("before_run('" + name + "') gives none then, so that the model can do without it"));
   }
-  return MakeRelation(std::move(data));
+  return MakeRelation(*std::move(data));
+}
+
+/// before_run('name'), before_run('source.table'): the relation as it stood before the run, or none.
+Result<Value> BeforeRun(CallArgs& args) {
+  RenderContext& context = RenderContext::Of(args.state);
+  auto bound = QUERN_TRY(args.Bind("before_run", {"name"}, 1));
+  std::string name = bound[0]->ToString();
+  if (!context.execute() || !context.node) return Value();
+  for (const std::string& id : context.node->before_run) {
+    const ManifestNode* parent = context.workspace.manifest().Find(id);
+    if (!parent || (parent->type == ResourceType::kSource ? parent->source_name + "." + parent->name : parent->name) != name) continue;
+    std::optional<RelationData> data = ParentData(context, *parent);
+    return data ? MakeRelation(*std::move(data)) : Value();
+  }
+  return Fail(Error(ErrorCode::kDbtCompile, "before_run('" + name + "'): the model's config before_run does not name it"));
 }
 
 Result<Value> RefFunction(CallArgs& args) {
@@ -366,6 +396,7 @@ std::vector<std::pair<std::string, Value>> NodeFunctions(const Workspace& worksp
           {"source", source},
           {"config", config},
           {"builtins", builtins},
+          {"before_run", Value::Function("before_run", BeforeRun)},
           {"var", Value(jinja::MakeRef<VarObject>())},
           {"env_var", Value::Function("env_var", EnvVar)},
           {"doc", Value::Function("doc", Doc)},

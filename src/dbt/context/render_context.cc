@@ -129,7 +129,7 @@ Error PlaceSqlError(Error error, const Value& sql) {
   // where the text was printed, innermost first; places in our own macros help nobody
   for (const SourcePos& pos : place.printed_by) {
     if (pos.file.rfind("quern:", 0) == 0 || pos == place.pos) continue;
-    placed = std::move(placed).Trace("used at", pos);
+    placed = std::move(placed).Trace("used", pos);
   }
   for (const Error::Frame& frame : error.trace()) placed = std::move(placed).Trace(frame.what, frame.pos);
   return placed;

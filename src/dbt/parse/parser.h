@@ -63,7 +63,6 @@ class Parser {
   // resolve.cc
   void Resolve();
   void ResolveNode(ManifestNode& node);
-  void ReportCycles();
 
   /// Rendered description with its docs blocks; the text as it is when it cannot be rendered (reported).
   std::string Description(const Package& package, const Yaml* yaml, std::vector<std::string>* doc_blocks);

@@ -11,7 +11,6 @@ void Parser::Resolve() {
   for (auto& [id, node] : m_.nodes) ResolveNode(*node);
   for (auto& [id, node] : m_.exposures) ResolveNode(*node);
   m_.BuildMaps();
-  ReportCycles();
 }
 
 void Parser::ResolveNode(ManifestNode& node) {
@@ -42,6 +41,12 @@ void Parser::ResolveNode(ManifestNode& node) {
       diagnostics_.Add(w_.UnknownSource(source, node).At(node.pos).With("node", node.unique_id));
     }
   }
+  if (node.type == ResourceType::kModel && !node.is_ephemeral() && !w_.macros().Materialization(node.materialized(), AdapterPrefixes(w_.target().type))) {
+    std::vector<std::string> known = w_.macros().MaterializationNames();
+    known.push_back("ephemeral");
+    std::string hint = DidYouMean(node.materialized(), known);
+    diagnostics_.Add(Error(ErrorCode::kDbtParse, "there is no materialization '" + node.materialized() + "'").At(node.pos).Hint(hint.empty() ? "there are " + Join(known, ", ") : hint));
+  }
   // reads as before the run: names of refs, or "source.table"
   if (auto it = node.config.find("before_run"); it != node.config.end() && !it->is_null()) {
     for (const std::string& name : ConfigTexts(*it)) {
@@ -53,39 +58,6 @@ void Parser::ResolveNode(ManifestNode& node) {
       }
       add(node.before_run, parent->unique_id);
     }
-  }
-}
-
-void Parser::ReportCycles() {
-  // before_run reads make no edge
-  std::map<std::string, int> state;
-  std::vector<std::string> path;
-  std::set<std::string> reported;
-  std::function<void(const std::string&)> visit = [&](const std::string& id) {
-    state[id] = 1;
-    path.push_back(id);
-    const ManifestNode* node = m_.Find(id);
-    if (node) {
-      for (const std::string& parent : node->depends_on) {
-        if (std::find(node->before_run.begin(), node->before_run.end(), parent) != node->before_run.end()) continue;
-        int s = state[parent];
-        if (s == 0) {
-          visit(parent);
-        } else if (s == 1 && reported.insert(parent).second) {
-          auto from = std::find(path.begin(), path.end(), parent);
-          std::vector<std::string> cycle(from, path.end());
-          std::reverse(cycle.begin(), cycle.end());
-          cycle.push_back(cycle.front());
-          const ManifestNode* at = m_.Find(parent);
-          diagnostics_.Add(Error(ErrorCode::kCycle, "a cycle: " + Join(cycle, " -> ")).At(at ? at->pos : SourcePos{}));
-        }
-      }
-    }
-    path.pop_back();
-    state[id] = 2;
-  };
-  for (const auto& [id, node] : m_.nodes) {
-    if (state[id] == 0) visit(id);
   }
 }
 
