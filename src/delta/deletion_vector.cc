@@ -233,14 +233,22 @@ Result<std::string> Z85Decode(std::string_view text) {
   if (text.size() % 5 != 0) return Fail(Corrupt("text that is no Z85"));
   std::string out;
   for (size_t i = 0; i < text.size(); i += 5) {
+    // Rust's writers end a text that is no multiple of four with a group that begins with as many '#' as bytes are missing;
+    // a whole group never does, as it would be past 32 bits.
+    size_t missing = 0;
+    if (i + 5 == text.size()) {
+      while (missing < 3 && text[i + missing] == '#') ++missing;
+    }
     uint64_t value = 0;
-    for (size_t k = 0; k < 5; ++k) {
+    for (size_t k = missing; k < 5; ++k) {
       const size_t digit = kZ85.find(text[i + k]);
       if (digit == std::string_view::npos) return Fail(Corrupt("text that is no Z85"));
       value = value * 85 + digit;
     }
-    if (value > 0xFFFFFFFFULL) return Fail(Corrupt("text that is no Z85"));
-    AppendBig(out, static_cast<uint32_t>(value));
+    if (value >> (8 * (4 - missing)) != 0) return Fail(Corrupt("text that is no Z85"));
+    std::string group;
+    AppendBig(group, static_cast<uint32_t>(value));
+    out += group.substr(missing);
   }
   return out;
 }

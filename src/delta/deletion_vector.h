@@ -63,7 +63,8 @@ class DeletionVectorWriter {
   std::string bytes_;
 };
 
-/// Z85 (ZeroMQ RFC 32). Input lengths are multiples of 4 and 5; decoding errors: kCorrupt.
+/// Z85 (ZeroMQ RFC 32). Input lengths are multiples of 4 and 5; decoding errors: kCorrupt. Decoding also knows the padded
+/// last group of Rust's writers.
 std::string Z85Encode(std::string_view bytes);
 Result<std::string> Z85Decode(std::string_view text);
 

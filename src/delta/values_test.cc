@@ -381,6 +381,9 @@ TEST(Z85Test, KnownText) {
   EXPECT_FALSE(Z85Decode("Hell"));
   EXPECT_FALSE(Z85Decode("\"ello"));
   EXPECT_FALSE(Z85Decode("#####"));
+  // A tail of two bytes, as Rust's writers pad it.
+  EXPECT_EQ(Z85Decode("Hello##093").value(), std::string("\x86\x4F\xD2\x6F\x03\x00", 6));
+  EXPECT_FALSE(Z85Decode("##093Hello"));
 }
 
 }  // namespace
