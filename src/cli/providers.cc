@@ -1,6 +1,7 @@
 #include "cli/workspace.h"
 #include "dbt/provider.h"
 #include "ingest/provider.h"
+#include "script/provider.h"
 
 namespace quern::cli {
 
@@ -11,6 +12,12 @@ Result<void> AddProviders(project::Project& project, const Invocation& invocatio
                                                                                        .warehouse_root = project.target().warehouse,
                                                                                        .threads = project.threads(),
                                                                                        .warehouse = warehouse}));
+  auto beside_state = project.target().state.parent_path();
+  project.AddProvider(std::make_unique<script::ScriptProvider>(script::ScriptOptions{.project = project.root(),
+                                                                                     .package = project.config().name,
+                                                                                     .environments = beside_state / "envs",
+                                                                                     .work = beside_state / "work",
+                                                                                     .warehouse = warehouse}));
   if (const auto& folder = project.config().dbt_project) {
     auto prefix = folder->lexically_relative(project.root()).generic_string();
     dbt::ProviderOptions options{.project_root = project.root(), .workspace = {}, .warehouse = warehouse, .memory_limit = project.target().memory_limit};
