@@ -19,6 +19,29 @@ Error InSchedule(const Error& error, const std::string& schedule, const SourcePo
   return Error(error.code(), fmt::format("schedule '{}': {}", schedule, error.message())).At(pos).Hint(error.hint());
 }
 
+// A load that cuts nested values into child tables (<table>__<path>) learns their names from the data. Whoever reads such a
+// table waits for that load, also before the first one.
+void AdoptChildTables(std::vector<schedule::NodeGraph::Entry>& entries) {
+  std::map<std::string, schedule::NodeGraph::Entry*> written, parents;
+  for (auto& entry : entries) {
+    for (const auto& table : entry.node.writes) written[table.Key()] = &entry;
+    auto nested = entry.node.config.find("nested");
+    bool cuts = nested != entry.node.config.end() && *nested == "child_tables";
+    if (cuts && !entry.node.writes.empty()) parents[entry.node.writes[0].Key() + "__"] = &entry;
+  }
+  for (auto& entry : entries) {
+    for (const auto& read : entry.node.reads) {
+      if (written.contains(read.table.Key())) continue;
+      for (auto& [prefix, parent] : parents) {
+        if (parent == &entry || !read.table.Key().starts_with(prefix)) continue;
+        parent->node.writes.push_back(read.table);
+        written[read.table.Key()] = parent;
+        break;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Project::Project(OpenOptions options, Config config, Target target)
@@ -59,6 +82,7 @@ void Project::Load(Diagnostics& diagnostics) {
   for (auto& provider : providers_) {
     for (auto& node : provider->Load(diagnostics)) entries.push_back({std::move(node), provider.get()});
   }
+  AdoptChildTables(entries);
   graph_ = schedule::NodeGraph::Build(std::move(entries), diagnostics);
   CheckSchedules(diagnostics);
 }

@@ -95,6 +95,17 @@ TEST_F(ProjectTest, JoinsProvidersThroughTables) {
   EXPECT_TRUE(up[static_cast<size_t>(*graph.Find("ingest.orders"))]);
 }
 
+TEST_F(ProjectTest, ReadersOfChildTablesWaitForTheLoadThatMakesThem) {
+  auto load = Make("ingest", "visits");
+  load.writes = {{"raw", "visits"}};
+  load.config["nested"] = "child_tables";
+  auto source = Make("source", "parts");
+  source.reads = {{{"raw", "visits__parts"}, schedule::ReadMode::kCurrent}};
+  auto project = Open("name: p\n", {load, source});
+  const auto& graph = project->graph();
+  EXPECT_EQ(graph.dependencies().parents(*graph.Find("source.parts")).size(), 1U);
+}
+
 TEST_F(ProjectTest, PlanSaysWhy) {
   auto project = Open("name: p\nschedules: {daily: {cron: '@daily', select: '+b'}}\n", Nodes());
   ASSERT_TRUE(diagnostics_.ok()) << diagnostics_.errors()[0].ToString();

@@ -145,6 +145,7 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   auto folder = QUERN_TRY(io::TempFolder::Make(schedule::PathComponent(config_.name) + "-", options_.work));
   fs::path out = folder.path() / "out", values_path = folder.path() / "result.json";
   QUERN_TRY(io::MakeFolders(out));
+  for (const auto& write : config_.writes) QUERN_TRY(io::MakeFolders(out / write.Name()));
 
   io::ProcessOptions process;
   process.argv = config_.argv;
