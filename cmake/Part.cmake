@@ -23,9 +23,18 @@ function(quern_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE QUERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   quern_use_pch(${name})
+  quern_unit_test(${name})
   add_test(NAME ${name} COMMAND ${name} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1;ASAN_OPTIONS=detect_leaks=1;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/lsan.supp:print_suppressions=0;TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp")
+endfunction()
+
+# What `ninja unit_tests` builds: the sanitizer presets need no more.
+function(quern_unit_test target)
+  if(NOT TARGET unit_tests)
+    add_custom_target(unit_tests)
+  endif()
+  add_dependencies(unit_tests ${target})
 endfunction()
 
 # One precompiled header (standard library, fmt, nlohmann::json) shared by all: these three are most of what a file costs.
@@ -72,6 +81,7 @@ function(quern_fuzz name)
   cmake_parse_arguments(ARG "" "ROUNDS" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name}_fuzz ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/fuzz/replay_main.cc)
   target_link_libraries(${name}_fuzz PRIVATE ${ARG_LIBRARIES})
+  quern_unit_test(${name}_fuzz)
   add_test(NAME ${name}_fuzz COMMAND ${name}_fuzz --rounds ${ARG_ROUNDS} ${CMAKE_SOURCE_DIR}/fuzz/corpora/${name})
   set_tests_properties(${name}_fuzz PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1")
 endfunction()
