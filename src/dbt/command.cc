@@ -185,7 +185,7 @@ std::set<std::string> Kinds(const std::string& command) {
 std::string SelectorOf(const ManifestNode& node) {
   if (node.type == ResourceType::kSource || node.type == ResourceType::kExposure) {
     std::string prefix = std::string(ResourceTypeName(node.type)) + ":";
-    return prefix + (node.type == ResourceType::kSource ? node.package + "." + node.source_name + "." + node.name : Join(node.fqn, "."));
+    return prefix + node.package + "." + (node.type == ResourceType::kSource ? node.source_name + "." : "") + node.name;
   }
   return Join(node.fqn, ".");
 }

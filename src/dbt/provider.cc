@@ -49,7 +49,6 @@ schedule::Node GraphNode(const Workspace& workspace, const ManifestNode& n, cons
   }
   switch (n.type) {
     case ResourceType::kSource:
-      out.name = n.source_name + "." + n.name;
       out.reads.push_back({TableOf(n), schedule::ReadMode::kCurrent});
       out.runs = false;
       break;
