@@ -184,7 +184,7 @@ Result<void> Source::ReadStructure() {
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (!rows.empty()) rows += " UNION ALL ";
     if (exact_) {
-      rows += fmt::format("SELECT j AS json FROM ({})", CsvSql(groups_[g], copies_[g]));
+      rows += fmt::format("SELECT j AS json FROM ({})", CsvSql(groups_[g], &copies_[g]));
     } else {
       rows += fmt::format("SELECT json FROM read_ndjson_objects({}, compression={})", FileList(groups_[g].files),
                           CompressionSql(groups_[g].compression));
@@ -321,8 +321,8 @@ std::string Source::WithNulls(const SourceColumn& column, const std::string& raw
 }
 
 // One group's rows: its columns by their header names, and `filename`; the exact copy has `fi` and `l` in front.
-std::string Source::CsvSql(const Group& group, const std::string& exact_copy) const {
-  const bool copy = !exact_copy.empty();
+std::string Source::CsvSql(const Group& group, const ExactCopy* exact_copy) const {
+  const bool copy = exact_copy != nullptr;
   std::string columns = copy ? "'fi': 'BIGINT', 'l': 'BIGINT'" : "";
   if (config_.format == Format::kJsonLines) {
     columns += ", 'j': 'JSON'";
@@ -336,12 +336,16 @@ std::string Source::CsvSql(const Group& group, const std::string& exact_copy) co
   std::string sql = fmt::format(
       "SELECT * FROM read_csv({}, auto_detect=false, columns={{{}}}, delim={}, quote={}, escape={}, strict_mode=true, "
       "null_padding=false, comment='', compression={}",
-      copy ? QuoteLiteral(exact_copy) : FileList(group.files), columns, Character(dialect.delimiter),
+      copy ? QuoteLiteral(exact_copy->path) : FileList(group.files), columns, Character(dialect.delimiter),
       Character(dialect.quote), Character(dialect.escape), copy ? "'none'" : CompressionSql(group.compression));
   if (config_.format == Format::kCsv) sql += fmt::format(", nullstr=[{}]", nulls);
   if (copy) {
     sql += ", header=false, new_line='\\n'";
-    if (config_.format == Format::kJsonLines) sql += fmt::format(", max_line_size={}", 2 * JsonLineScanner::kMaxLine + 1000);
+    if (config_.format == Format::kJsonLines) {
+      // The engine would take sixteen times the longest line as its buffer.
+      const size_t line = std::max<size_t>(exact_copy->longest_record, 64 << 10);
+      sql += fmt::format(", max_line_size={}, buffer_size={}", line, std::max<size_t>(2 * line, 1 << 20));
+    }
   } else {
     sql += fmt::format(", header={}, skip={}, filename='quern_filename'{}", config_.csv.header, config_.csv.skip_lines,
                        config_.csv.latin1 ? ", encoding='latin-1'" : "");
@@ -389,7 +393,7 @@ std::string Source::Sql() const {
                          FileList(group.files));
     } else if (exact_) {
       select += fmt::format("[{}][fi] AS quern_f, l AS quern_l", paths);
-      from = "(" + CsvSql(group, copies_[g]) + ")";
+      from = "(" + CsvSql(group, &copies_[g]) + ")";
     } else if (config_.format == Format::kJsonLines) {
       std::string columns;
       std::set<std::string> tops;
@@ -402,7 +406,7 @@ std::string Source::Sql() const {
                          FileList(group.files), columns, CompressionSql(group.compression));
     } else {
       select += fmt::format("{} AS quern_f, CAST(NULL AS BIGINT) AS quern_l", PathOfFilename());
-      from = "(" + CsvSql(group, "") + ")";
+      from = "(" + CsvSql(group, nullptr) + ")";
     }
     all += (all.empty() ? "" : " UNION ALL ") + fmt::format("SELECT {} FROM {}", select, from);
   }
@@ -422,8 +426,8 @@ Result<void> Source::ExactCsv() {
   fs::create_directories(temp_, error);
   CopyWriter rejects(temp_ / "rejects.csv");
   for (size_t g = 0; g < groups_.size(); ++g) {
-    copies_.push_back((temp_ / fmt::format("rows{}.csv", g)).string());
-    CopyWriter copy(copies_.back());
+    copies_.push_back({(temp_ / fmt::format("rows{}.csv", g)).string()});
+    CopyWriter copy(copies_.back().path);
     for (const size_t i : groups_[g].files) {
       auto reader = QUERN_TRY(ByteReader::Open(files_[i].absolute, CompressionOfName(files_[i].path), files_[i].path));
       CsvScanner scanner(std::move(reader), config_.csv);
@@ -467,8 +471,8 @@ Result<void> Source::ExactJson() {
   fs::create_directories(temp_, error);
   CopyWriter rejects(temp_ / "rejects.csv");
   for (size_t g = 0; g < groups_.size(); ++g) {
-    copies_.push_back((temp_ / fmt::format("rows{}.csv", g)).string());
-    CopyWriter copy(copies_.back());
+    copies_.push_back({(temp_ / fmt::format("rows{}.csv", g)).string()});
+    CopyWriter copy(copies_.back().path);
     for (const size_t i : groups_[g].files) {
       auto reader = QUERN_TRY(ByteReader::Open(files_[i].absolute, CompressionOfName(files_[i].path), files_[i].path));
       JsonLineScanner scanner(std::move(reader));
@@ -480,7 +484,9 @@ Result<void> Source::ExactJson() {
         if (!*more) break;
         if (++n % 4096 == 0) QUERN_TRY(cancellation_.Check());
         if (line.reason.empty()) {
-          copy.Write(fmt::format("{},{},{}\n", i + 1, line.line, CsvField(line.text)));
+          const std::string record = fmt::format("{},{},{}\n", i + 1, line.line, CsvField(line.text));
+          copies_.back().longest_record = std::max(copies_.back().longest_record, record.size());
+          copy.Write(record);
           continue;
         }
         if (rejected_++ == 0) first_reject_ = {files_[i].path, line.line, line.column, line.reason};

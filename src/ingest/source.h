@@ -68,6 +68,10 @@ class Source {
     Compression compression = Compression::kNone;
     std::vector<size_t> files;
   };
+  struct ExactCopy {  // the good rows of a group's files, each with its file and line
+    std::string path;
+    size_t longest_record = 0;  ///< in bytes; known of JSON lines
+  };
   Source(const TableConfig& config, std::vector<SourceFile> files, std::filesystem::path project,
          std::filesystem::path temp, engine::Connection& connection, const Cancellation& cancellation);
 
@@ -77,7 +81,7 @@ class Source {
   Result<void> ReadStructure();
   Result<void> ExactCsv();
   Result<void> ExactJson();
-  std::string CsvSql(const Group& group, const std::string& exact_copy) const;
+  std::string CsvSql(const Group& group, const ExactCopy* exact_copy) const;
   std::string FileList(const std::vector<size_t>& files) const;
   std::string PathOfFilename() const;
   std::string WithNulls(const SourceColumn& column, const std::string& raw) const;
@@ -95,7 +99,7 @@ class Source {
   std::vector<SourceColumn> columns_;
   std::vector<ChildList> children_;
   std::vector<Group> groups_;
-  std::vector<std::string> copies_;  ///< of the exact form: one per group
+  std::vector<ExactCopy> copies_;  ///< one per group
   bool exact_ = false;
   int64_t rejected_ = 0;
   Reject first_reject_;

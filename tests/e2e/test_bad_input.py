@@ -31,7 +31,7 @@ tables:
 
 GOOD_CSV = "id,amount,placed\n1,1.5,2026-01-01\n2,2.5,2026-01-01\n"
 
-DBT_PROJECT = "name: small\nversion: '1.0'\nconfig-version: 2\nprofile: small\n"
+DBT_PROJECT = "name: small\nversion: '1.0'\nconfig-version: 2\nprofile: small\nmodels:\n  +materialized: table\n"
 PROFILES = "small:\n  target: dev\n  outputs:\n    dev: {type: quern, schema: marts}\n"
 SOURCES = "version: 2\nsources:\n  - name: raw\n    tables:\n      - name: orders\n"
 MODEL = "select id, amount * 2 as twice\nfrom {{ source('raw', 'orders') }}\n"
@@ -193,7 +193,7 @@ def test_unknown_key_has_place_and_hint(small):
 
 
 def test_sql_error_inside_a_macro(small):
-    project = small({"dbt/macros/double.sql": "{% macro double(column) %}\n\n  {{ column }} ** + 2\n\n{% endmacro %}\n",
+    project = small({"dbt/macros/double.sql": "{% macro double(column) %}\n\n  {{ column }} * 2)\n\n{% endmacro %}\n",
                      "dbt/models/twice.sql": "select id,\n  {{ double('amount') }} as twice\nfrom {{ source('raw', 'orders') }}\n"})
     answer = run(project, expect=1)
     assert_says(answer, "macros/double.sql:3")

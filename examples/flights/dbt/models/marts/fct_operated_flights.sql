@@ -11,12 +11,6 @@ with flights as (
   where status in ('arrived', 'diverted')
     and tailnum is not null
     and {{ months_to_build('flight_month') }}
-),
-
--- An open end as a far moment keeps the join's conditions plain comparisons, which engines hash.
-operators as (
-  select tailnum, carrier, dbt_valid_from, coalesce(dbt_valid_to, timestamp '9999-12-31') as valid_to
-  from {{ ref('plane_operators') }}
 )
 
 select
@@ -30,9 +24,8 @@ select
   p.seats,
   cast(year(f.flight_date) - p.built_in as integer) as plane_age
 from flights as f
-left join operators as o
+left join {{ ref('plane_operators') }} as o
   on f.tailnum = o.tailnum
-  and f.scheduled_at >= o.dbt_valid_from
-  and f.scheduled_at < o.valid_to
+  and {{ valid_at('o', 'f.scheduled_at') }}
 left join {{ ref('dim_planes') }} as p
   on f.tailnum = p.tailnum

@@ -1,8 +1,9 @@
+-- Year, month, day and hour are local already; a test holds them against time_hour.
 select
   time_hour,
   carrier,
   cast(flight as integer) as flight,
-  {{ local_month('time_hour') }} as flight_month,
+  make_date(year, month, 1) as flight_month,
   make_date(year, month, day) as flight_date,
   origin,
   dest,

@@ -2,9 +2,9 @@
 select
   origin,
   time_hour,
-  {{ local_month('time_hour') }} as weather_month,
-  cast({{ local_time('time_hour') }} as date) as weather_date,
-  cast(extract(hour from {{ local_time('time_hour') }}) as integer) as weather_hour,
+  make_date(year, month, 1) as weather_month,
+  make_date(year, month, day) as weather_date,
+  cast(hour as integer) as weather_hour,
   cast(temp as decimal(9, 3)) as temperature,
   cast(wind_speed as decimal(9, 3)) as wind_speed,
   cast(precip as decimal(9, 3)) as precipitation,

@@ -9,5 +9,5 @@ from {{ ref('stg_orders') }} as o
 left join {{ ref('customer_history') }} as c
   on o.customer_id = c.customer_id
   and o.ordered_at >= c.dbt_valid_from
-  and (c.dbt_valid_to is null or o.ordered_at < c.dbt_valid_to)
+  and o.ordered_at < coalesce(c.dbt_valid_to, timestamp '9999-12-31')
 where o.customer_id is not null
