@@ -1,5 +1,5 @@
-// Runs a fuzz target without libFuzzer: every file of the corpus folders given, then mutations of them with a fixed seed, so
-// that the ordinary test run does the same each time. usage: x_fuzz [--rounds N] [--seed N] FOLDER-OR-FILE...
+// Runs a fuzz target without libFuzzer: every file of the corpus folders given, then mutations of them with a fixed
+// seed, so that the ordinary test run does the same each time. usage: x_fuzz [--rounds N] [--seed N] FOLDER-OR-FILE...
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -17,7 +17,9 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
-void Run(const Bytes& input) { LLVMFuzzerTestOneInput(input.data(), input.size()); }
+void Run(const Bytes& input) {
+  LLVMFuzzerTestOneInput(input.data(), input.size());
+}
 
 Bytes Mutate(const std::vector<Bytes>& corpus, std::mt19937& random) {
   const auto pick = [&](size_t n) { return n == 0 ? size_t{0} : static_cast<size_t>(random() % n); };
@@ -48,7 +50,8 @@ Bytes Mutate(const std::vector<Bytes>& corpus, std::mt19937& random) {
         const Bytes& other = corpus[pick(corpus.size())];
         const size_t from = pick(other.size() + 1);
         const size_t size = pick(std::min<size_t>(other.size() - from, 64) + 1);
-        bytes.insert(here, other.begin() + static_cast<ptrdiff_t>(from), other.begin() + static_cast<ptrdiff_t>(from + size));
+        bytes.insert(here, other.begin() + static_cast<ptrdiff_t>(from),
+                     other.begin() + static_cast<ptrdiff_t>(from + size));
       }
     }
   }

@@ -17,7 +17,9 @@ Result<int> Half(int n) {
   if (n % 2) return Fail(ErrorCode::kInvalidArgument, "odd");
   return n / 2;
 }
-Result<int> Quarter(int n) { return QUERN_TRY_CONTEXT(Half(QUERN_TRY(Half(n))), "second half"); }
+Result<int> Quarter(int n) {
+  return QUERN_TRY_CONTEXT(Half(QUERN_TRY(Half(n))), "second half");
+}
 
 TEST(ResultTest, TryReturnsTheErrorWithContext) {
   EXPECT_EQ(Quarter(8).value(), 2);
@@ -27,9 +29,14 @@ TEST(ResultTest, TryReturnsTheErrorWithContext) {
 
 TEST(ErrorTest, PrintsPlaceFramesHintAndCause) {
   Error cause(ErrorCode::kIo, "disk gone");
-  Error error = Error(ErrorCode::kParse, "no colon").At({"a.yml", 3, 7}).Hint("add one").Because(cause).Trace("in macro m", {"m.sql", 1, 2});
+  Error error = Error(ErrorCode::kParse, "no colon")
+                    .At({"a.yml", 3, 7})
+                    .Hint("add one")
+                    .Because(cause)
+                    .Trace("in macro m", {"m.sql", 1, 2});
   EXPECT_EQ(error.ToString(),
-            "a.yml:3:7: error Q0102: no colon\n  in macro m at m.sql:1:2\n  hint: add one\n  because: error Q0114: disk gone");
+            "a.yml:3:7: error Q0102: no colon\n  in macro m at m.sql:1:2\n  hint: add one\n  because: error Q0114: "
+            "disk gone");
   EXPECT_EQ(error.ToJson()["cause"]["code"], "Q0114");
   Error copy = error;
   EXPECT_EQ(copy.ToString(), error.ToString());
@@ -104,7 +111,9 @@ TEST(CancellationTest, CallbacksRunOnceAndCanLeave) {
   Cancellation c;
   int calls = 0;
   auto kept = c.OnCancel([&] { ++calls; });
-  { auto gone = c.OnCancel([&] { calls += 100; }); }
+  {
+    auto gone = c.OnCancel([&] { calls += 100; });
+  }
   EXPECT_TRUE(c.Check());
   c.Cancel();
   c.Cancel();

@@ -9,8 +9,8 @@
 
 namespace quern {
 
-/// Tells work to stop. Copies share one state. Thread-safe; Cancel() runs the callbacks on the caller's thread, once, so it
-/// must not be called from a signal handler (a handler writes to a pipe or sets a flag that a thread watches).
+/// Tells work to stop. Copies share one state. Thread-safe; Cancel() runs the callbacks on the caller's thread, once,
+/// so it must not be called from a signal handler (a handler writes to a pipe or sets a flag that a thread watches).
 class Cancellation {
  public:
   Cancellation() : state_(std::make_shared<State>()) {}

@@ -22,7 +22,9 @@ struct Error::Data {
   std::shared_ptr<const Error> cause;
 };
 
-void Error::DataDeleter::operator()(Data* data) const { delete data; }
+void Error::DataDeleter::operator()(Data* data) const {
+  delete data;
+}
 
 std::string SourcePos::ToString() const {
   std::string out = file;
@@ -63,15 +65,31 @@ Error&& Error::Trace(std::string what, SourcePos pos) && {
   return std::move(*this);
 }
 
-ErrorCode Error::code() const { return data_->code; }
-const std::string& Error::message() const { return data_->message; }
-const SourcePos& Error::pos() const { return data_->pos; }
-const std::string& Error::hint() const { return data_->hint; }
-const std::map<std::string, std::string>& Error::fields() const { return data_->fields; }
-const std::vector<Error::Frame>& Error::trace() const { return data_->trace; }
-const Error* Error::cause() const { return data_->cause.get(); }
+ErrorCode Error::code() const {
+  return data_->code;
+}
+const std::string& Error::message() const {
+  return data_->message;
+}
+const SourcePos& Error::pos() const {
+  return data_->pos;
+}
+const std::string& Error::hint() const {
+  return data_->hint;
+}
+const std::map<std::string, std::string>& Error::fields() const {
+  return data_->fields;
+}
+const std::vector<Error::Frame>& Error::trace() const {
+  return data_->trace;
+}
+const Error* Error::cause() const {
+  return data_->cause.get();
+}
 
-std::string ErrorCodeName(ErrorCode code) { return fmt::format("Q{:04}", static_cast<int>(code)); }
+std::string ErrorCodeName(ErrorCode code) {
+  return fmt::format("Q{:04}", static_cast<int>(code));
+}
 
 std::string Error::ToString() const {
   std::string out;
@@ -93,7 +111,8 @@ nlohmann::json Error::ToJson() const {
   if (!data_->hint.empty()) out["hint"] = data_->hint;
   if (!data_->fields.empty()) out["fields"] = data_->fields;
   for (const auto& frame : data_->trace) {
-    out["trace"].push_back({{"what", frame.what}, {"file", frame.pos.file}, {"line", frame.pos.line}, {"column", frame.pos.column}});
+    out["trace"].push_back(
+        {{"what", frame.what}, {"file", frame.pos.file}, {"line", frame.pos.line}, {"column", frame.pos.column}});
   }
   if (data_->cause) out["cause"] = data_->cause->ToJson();
   return out;
@@ -108,13 +127,15 @@ void Diagnostics::Sort() {
   auto key = [](const Error& e) { return std::tie(e.pos().file, e.pos().line, e.pos().column, e.message()); };
   for (auto* list : {&errors_, &warnings_}) {
     std::stable_sort(list->begin(), list->end(), [&](const Error& a, const Error& b) { return key(a) < key(b); });
-    list->erase(std::unique(list->begin(), list->end(), [&](const Error& a, const Error& b) { return key(a) == key(b); }),
-                list->end());
+    list->erase(
+        std::unique(list->begin(), list->end(), [&](const Error& a, const Error& b) { return key(a) == key(b); }),
+        list->end());
   }
 }
 
 void CheckFailed(const char* condition, const char* file, int line) {
-  std::fprintf(stderr, "quern: internal error: %s does not hold (%s:%d). This is a bug, please report it.\n", condition, file, line);
+  std::fprintf(stderr, "quern: internal error: %s does not hold (%s:%d). This is a bug, please report it.\n", condition,
+               file, line);
   std::abort();
 }
 

@@ -2,11 +2,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 namespace quern {
 
@@ -46,7 +45,8 @@ enum class ErrorCode : int {
   kOutOfMemory = 404,
   // 05xx delta
   kTableNotFound = 501,
-  kUnsupportedFeature = 502,  ///< a reader or writer feature of the Delta protocol that is not built; its name is in the message
+  kUnsupportedFeature =
+      502,  ///< a reader or writer feature of the Delta protocol that is not built; its name is in the message
   kCommitConflict = 503,
   kCorruptLog = 504,
   kVersionNotFound = 505,
@@ -87,7 +87,8 @@ struct SourcePos {
   friend bool operator==(const SourcePos&, const SourcePos&) = default;
 };
 
-/// A failure as a value: code, message, place, hint, fields, cause. One pointer wide; copyable; not thread-safe to change.
+/// A failure as a value: code, message, place, hint, fields, cause. One pointer wide; copyable; not thread-safe to
+/// change.
 class Error {
  public:
   Error(ErrorCode code, std::string message);
@@ -97,12 +98,12 @@ class Error {
   Error& operator=(Error&&) noexcept = default;
   ~Error() = default;
 
-  Error&& At(SourcePos pos) &&;                              ///< where; does not replace a place already known
-  Error&& Hint(std::string hint) &&;                         ///< what to do, a whole sentence or "did you mean 'x'?"
-  Error&& With(std::string field, std::string value) &&;     ///< table, node, model, ...
+  Error&& At(SourcePos pos) &&;                           ///< where; does not replace a place already known
+  Error&& Hint(std::string hint) &&;                      ///< what to do, a whole sentence or "did you mean 'x'?"
+  Error&& With(std::string field, std::string value) &&;  ///< table, node, model, ...
   Error&& Because(Error cause) &&;
-  Error&& Context(std::string_view doing) &&;                ///< prefixes the message: "doing: message"
-  Error&& Trace(std::string what, SourcePos pos) &&;         ///< one more frame, innermost first: "in macro x"
+  Error&& Context(std::string_view doing) &&;         ///< prefixes the message: "doing: message"
+  Error&& Trace(std::string what, SourcePos pos) &&;  ///< one more frame, innermost first: "in macro x"
 
   struct Frame {
     std::string what;

@@ -28,7 +28,8 @@ std::string RandomUuid() {
 std::string TimeUuid() {
   std::array<unsigned char, 16> b;
   QUERN_CHECK(RAND_bytes(b.data(), b.size()) == 1);
-  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count();
   for (int i = 0; i < 6; ++i) b[static_cast<size_t>(i)] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
   return Format(b, 7);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Result<T>: a value or an Error. A dropped Result is a compile error (-Werror=unused-result); a deliberate drop says why
-// with Ignore(). The declaration before the include is what marks tl::expected as [[nodiscard]].
+// Result<T>: a value or an Error. A dropped Result is a compile error (-Werror=unused-result); a deliberate drop says
+// why with Ignore(). The declaration before the include is what marks tl::expected as [[nodiscard]].
 namespace tl {
 template <class T, class E>
 class [[nodiscard]] expected;  // NOLINT(readability-identifier-naming)
@@ -16,7 +16,9 @@ template <class T>
 using Result = tl::expected<T, Error>;
 
 /// What a function returns to fail: `return Fail(Error(...))`, or simply `return Error(...)` wrapped by QUERN_FAIL.
-inline tl::unexpected<Error> Fail(Error error) { return tl::make_unexpected(std::move(error)); }
+inline tl::unexpected<Error> Fail(Error error) {
+  return tl::make_unexpected(std::move(error));
+}
 inline tl::unexpected<Error> Fail(ErrorCode code, std::string message) {
   return tl::make_unexpected(Error(code, std::move(message)));
 }
@@ -34,26 +36,27 @@ void Ignore(const Result<T>&, const char* /*reason*/) {}
 }  // namespace quern
 
 /// Evaluates to the value of a Result, or returns its error from the enclosing function.
-/// Not inside coroutines, not for references, not in the head of a range-for (the value would not live through the loop).
-#define QUERN_TRY(expr)                                                                    \
-  __extension__({                                                                          \
-    auto try_r_ = (expr);                                                                  \
-    if (!try_r_) [[unlikely]] return ::tl::make_unexpected(std::move(try_r_).error());     \
-    ::quern::Unwrap(std::move(try_r_));                                                    \
+/// Not inside coroutines, not for references, not in the head of a range-for (the value would not live through the
+/// loop).
+#define QUERN_TRY(expr)                                        \
+  __extension__({                                              \
+    auto try_r_ = (expr);                                      \
+    if (!try_r_) [[unlikely]]                                  \
+      return ::tl::make_unexpected(std::move(try_r_).error()); \
+    ::quern::Unwrap(std::move(try_r_));                        \
   })
 
 /// As QUERN_TRY, adding to the error, on its way up, what was being done ("loading table x").
-#define QUERN_TRY_CONTEXT(expr, context)                                                                \
-  __extension__({                                                                                       \
-    auto try_r_ = (expr);                                                                               \
-    if (!try_r_) [[unlikely]]                                                                           \
-      return ::tl::make_unexpected(std::move(std::move(try_r_).error()).Context(context));              \
-    ::quern::Unwrap(std::move(try_r_));                                                                 \
+#define QUERN_TRY_CONTEXT(expr, context)                                                   \
+  __extension__({                                                                          \
+    auto try_r_ = (expr);                                                                  \
+    if (!try_r_) [[unlikely]]                                                              \
+      return ::tl::make_unexpected(std::move(std::move(try_r_).error()).Context(context)); \
+    ::quern::Unwrap(std::move(try_r_));                                                    \
   })
 
 /// A broken invariant is a bug of ours, never reachable from input: says where and aborts. Always on.
-#define QUERN_CHECK(condition) \
-  ((condition) ? (void)0 : ::quern::CheckFailed(#condition, __FILE__, __LINE__))
+#define QUERN_CHECK(condition) ((condition) ? (void)0 : ::quern::CheckFailed(#condition, __FILE__, __LINE__))
 
 namespace quern {
 [[noreturn]] void CheckFailed(const char* condition, const char* file, int line);

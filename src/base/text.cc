@@ -9,8 +9,12 @@
 
 namespace quern {
 namespace {
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-char LowerChar(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+char LowerChar(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 std::string Digest(const EVP_MD* kind, std::string_view bytes) {
   unsigned char out[EVP_MAX_MD_SIZE];
@@ -190,8 +194,12 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string>& ca
   return near ? fmt::format("did you mean '{}'?", *near) : "";
 }
 
-std::string QuoteIdentifier(std::string_view name) { return '"' + ReplaceAll(std::string(name), "\"", "\"\"") + '"'; }
-std::string QuoteLiteral(std::string_view text) { return '\'' + ReplaceAll(std::string(text), "'", "''") + '\''; }
+std::string QuoteIdentifier(std::string_view name) {
+  return '"' + ReplaceAll(std::string(name), "\"", "\"\"") + '"';
+}
+std::string QuoteLiteral(std::string_view text) {
+  return '\'' + ReplaceAll(std::string(text), "'", "''") + '\'';
+}
 
 std::string HexEncode(std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -204,12 +212,17 @@ std::string HexEncode(std::string_view bytes) {
   return out;
 }
 
-std::string Sha256Hex(std::string_view bytes) { return Digest(EVP_sha256(), bytes); }
-std::string Md5Hex(std::string_view bytes) { return Digest(EVP_md5(), bytes); }
+std::string Sha256Hex(std::string_view bytes) {
+  return Digest(EVP_sha256(), bytes);
+}
+std::string Md5Hex(std::string_view bytes) {
+  return Digest(EVP_md5(), bytes);
+}
 
 std::string FormatCount(int64_t n) {
   std::string digits = std::to_string(n);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > (n < 0 ? 1 : 0); at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
   return digits;
 }
 

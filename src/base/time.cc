@@ -17,9 +17,15 @@ using std::chrono::microseconds;
 constexpr std::array<const char*, 12> kMonths = {"January", "February", "March",     "April",   "May",      "June",
                                                  "July",    "August",   "September", "October", "November", "December"};
 
-const date::time_zone* Zone(const void* zone) { return static_cast<const date::time_zone*>(zone); }
-date::local_time<microseconds> ToDate(LocalTime t) { return date::local_time<microseconds>(t.time_since_epoch()); }
-date::sys_time<microseconds> ToDate(Timestamp t) { return date::sys_time<microseconds>(t.time_since_epoch()); }
+const date::time_zone* Zone(const void* zone) {
+  return static_cast<const date::time_zone*>(zone);
+}
+date::local_time<microseconds> ToDate(LocalTime t) {
+  return date::local_time<microseconds>(t.time_since_epoch());
+}
+date::sys_time<microseconds> ToDate(Timestamp t) {
+  return date::sys_time<microseconds>(t.time_since_epoch());
+}
 
 struct Fields {
   int year = 1970, month = 1, day = 1, hour = 0, minute = 0, second = 0, micro = 0;
@@ -103,7 +109,9 @@ class Scanner {
 };
 }  // namespace
 
-TimeZone TimeZone::Utc() { return TimeZone("UTC", nullptr); }
+TimeZone TimeZone::Utc() {
+  return TimeZone("UTC", nullptr);
+}
 
 Result<TimeZone> TimeZone::Find(std::string_view name) {
   if (name == "UTC" || name == "Etc/UTC" || name == "Z") return Utc();
@@ -148,12 +156,14 @@ Result<Timestamp> ParseTimestamp(std::string_view text, const TimeZone& zone) {
   };
   Scanner in(text);
   Fields f;
-  if (!in.Digits(4, 4, f.year) || !in.Eat('-') || !in.Digits(1, 2, f.month) || !in.Eat('-') || !in.Digits(1, 2, f.day)) {
+  if (!in.Digits(4, 4, f.year) || !in.Eat('-') || !in.Digits(1, 2, f.month) || !in.Eat('-') ||
+      !in.Digits(1, 2, f.day)) {
     return bad("it must begin with year-month-day");
   }
   std::optional<int> offset;
   if (!in.done() && (in.Eat('T') || in.Eat(' '))) {
-    if (!in.Digits(1, 2, f.hour) || !in.Eat(':') || !in.Digits(2, 2, f.minute)) return bad("the time must be hour:minute");
+    if (!in.Digits(1, 2, f.hour) || !in.Eat(':') || !in.Digits(2, 2, f.minute))
+      return bad("the time must be hour:minute");
     if (in.Eat(':') && !in.Digits(2, 2, f.second)) return bad("the seconds are missing");
     if (in.Eat('.') && !in.Fraction(f.micro)) return bad("the fraction of a second is missing");
   }
@@ -195,24 +205,48 @@ std::optional<LocalTime> ParseTimeFormat(std::string_view text, std::string_view
     if (++i == format.size()) return std::nullopt;
     bool ok = false;
     switch (format[i]) {
-      case 'Y': ok = in.Digits(4, 4, f.year); break;
+      case 'Y':
+        ok = in.Digits(4, 4, f.year);
+        break;
       case 'y':
         ok = in.Digits(2, 2, f.year);
         f.year += f.year < 69 ? 2000 : 1900;
         break;
-      case 'm': ok = in.Digits(1, 2, f.month); break;
-      case 'd': ok = in.Digits(1, 2, f.day); break;
-      case 'j': ok = in.Digits(3, 3, day_of_year) && day_of_year >= 1 && day_of_year <= 366; break;
-      case 'H': ok = in.Digits(1, 2, f.hour); break;
-      case 'I': ok = in.Digits(1, 2, f.hour) && f.hour >= 1 && f.hour <= 12; break;
-      case 'M': ok = in.Digits(1, 2, f.minute); break;
-      case 'S': ok = in.Digits(1, 2, f.second); break;
-      case 'f': ok = in.Fraction(f.micro); break;
-      case 'z': ok = in.Offset(offset); break;
-      case '%': ok = in.Eat('%'); break;
+      case 'm':
+        ok = in.Digits(1, 2, f.month);
+        break;
+      case 'd':
+        ok = in.Digits(1, 2, f.day);
+        break;
+      case 'j':
+        ok = in.Digits(3, 3, day_of_year) && day_of_year >= 1 && day_of_year <= 366;
+        break;
+      case 'H':
+        ok = in.Digits(1, 2, f.hour);
+        break;
+      case 'I':
+        ok = in.Digits(1, 2, f.hour) && f.hour >= 1 && f.hour <= 12;
+        break;
+      case 'M':
+        ok = in.Digits(1, 2, f.minute);
+        break;
+      case 'S':
+        ok = in.Digits(1, 2, f.second);
+        break;
+      case 'f':
+        ok = in.Fraction(f.micro);
+        break;
+      case 'z':
+        ok = in.Offset(offset);
+        break;
+      case '%':
+        ok = in.Eat('%');
+        break;
       case 'p':
-        if (in.Word("AM")) ok = true, afternoon = false;
-        else if (in.Word("PM")) ok = true, afternoon = true;
+        if (in.Word("AM"))
+          ok = true, afternoon = false;
+        else if (in.Word("PM"))
+          ok = true, afternoon = true;
         break;
       case 'b':
       case 'B':
@@ -221,7 +255,8 @@ std::optional<LocalTime> ParseTimeFormat(std::string_view text, std::string_view
           if (in.Word(format[i] == 'b' ? name.substr(0, 3) : name)) f.month = static_cast<int>(m) + 1, ok = true;
         }
         break;
-      default: break;
+      default:
+        break;
     }
     if (!ok) return std::nullopt;
   }
@@ -242,32 +277,61 @@ std::string FormatTime(LocalTime t, std::string_view format) {
       continue;
     }
     switch (format[++i]) {
-      case 'Y': out += fmt::format("{:04}", f.year); break;
-      case 'y': out += fmt::format("{:02}", f.year % 100); break;
-      case 'm': out += fmt::format("{:02}", f.month); break;
-      case 'd': out += fmt::format("{:02}", f.day); break;
-      case 'H': out += fmt::format("{:02}", f.hour); break;
-      case 'I': out += fmt::format("{:02}", f.hour % 12 == 0 ? 12 : f.hour % 12); break;
-      case 'p': out += f.hour < 12 ? "AM" : "PM"; break;
-      case 'M': out += fmt::format("{:02}", f.minute); break;
-      case 'S': out += fmt::format("{:02}", f.second); break;
-      case 'f': out += fmt::format("{:06}", f.micro); break;
-      case 'b': out += std::string_view(kMonths[static_cast<size_t>(f.month) - 1]).substr(0, 3); break;
-      case 'B': out += kMonths[static_cast<size_t>(f.month) - 1]; break;
-      case 'z': out += "+0000"; break;
+      case 'Y':
+        out += fmt::format("{:04}", f.year);
+        break;
+      case 'y':
+        out += fmt::format("{:02}", f.year % 100);
+        break;
+      case 'm':
+        out += fmt::format("{:02}", f.month);
+        break;
+      case 'd':
+        out += fmt::format("{:02}", f.day);
+        break;
+      case 'H':
+        out += fmt::format("{:02}", f.hour);
+        break;
+      case 'I':
+        out += fmt::format("{:02}", f.hour % 12 == 0 ? 12 : f.hour % 12);
+        break;
+      case 'p':
+        out += f.hour < 12 ? "AM" : "PM";
+        break;
+      case 'M':
+        out += fmt::format("{:02}", f.minute);
+        break;
+      case 'S':
+        out += fmt::format("{:02}", f.second);
+        break;
+      case 'f':
+        out += fmt::format("{:06}", f.micro);
+        break;
+      case 'b':
+        out += std::string_view(kMonths[static_cast<size_t>(f.month) - 1]).substr(0, 3);
+        break;
+      case 'B':
+        out += kMonths[static_cast<size_t>(f.month) - 1];
+        break;
+      case 'z':
+        out += "+0000";
+        break;
       case 'j': {
         auto day = date::floor<date::days>(ToDate(t));
         auto first = date::local_days(date::year(f.year) / 1 / 1);
         out += fmt::format("{:03}", (day - first).count() + 1);
         break;
       }
-      default: out += format[i];
+      default:
+        out += format[i];
     }
   }
   return out;
 }
 
-std::string FormatDate(LocalTime t) { return FormatTime(t, "%Y-%m-%d"); }
+std::string FormatDate(LocalTime t) {
+  return FormatTime(t, "%Y-%m-%d");
+}
 
 std::string FormatShort(LocalTime t) {
   Fields f = FieldsOf(t);
@@ -277,12 +341,14 @@ std::string FormatShort(LocalTime t) {
 
 std::string FormatUtc(Timestamp t) {
   LocalTime local(t.time_since_epoch());
-  return FormatTime(local, t.time_since_epoch().count() % 1'000'000 == 0 ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%dT%H:%M:%S.%fZ");
+  return FormatTime(local,
+                    t.time_since_epoch().count() % 1'000'000 == 0 ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%dT%H:%M:%S.%fZ");
 }
 
 std::string FormatInZone(Timestamp t, const TimeZone& zone) {
   auto offset = std::chrono::duration_cast<std::chrono::minutes>(zone.OffsetAt(t)).count();
-  auto text = FormatTime(zone.ToLocal(t), t.time_since_epoch().count() % 1'000'000 == 0 ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%dT%H:%M:%S.%f");
+  auto text = FormatTime(zone.ToLocal(t),
+                         t.time_since_epoch().count() % 1'000'000 == 0 ? "%Y-%m-%dT%H:%M:%S" : "%Y-%m-%dT%H:%M:%S.%f");
   return fmt::format("{}{}{:02}:{:02}", text, offset < 0 ? '-' : '+', std::abs(offset) / 60, std::abs(offset) % 60);
 }
 

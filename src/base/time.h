@@ -14,9 +14,15 @@ using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 /// A wall-clock time without a zone.
 using LocalTime = std::chrono::local_time<std::chrono::microseconds>;
 
-inline int64_t MicrosSinceEpoch(Timestamp t) { return t.time_since_epoch().count(); }
-inline int64_t MillisSinceEpoch(Timestamp t) { return std::chrono::floor<std::chrono::milliseconds>(t).time_since_epoch().count(); }
-inline Timestamp FromMicros(int64_t micros) { return Timestamp(std::chrono::microseconds(micros)); }
+inline int64_t MicrosSinceEpoch(Timestamp t) {
+  return t.time_since_epoch().count();
+}
+inline int64_t MillisSinceEpoch(Timestamp t) {
+  return std::chrono::floor<std::chrono::milliseconds>(t).time_since_epoch().count();
+}
+inline Timestamp FromMicros(int64_t micros) {
+  return Timestamp(std::chrono::microseconds(micros));
+}
 
 /// A time zone of the IANA database. Value type, cheap to copy; the database is loaded once (thread-safe).
 class TimeZone {
@@ -45,11 +51,11 @@ struct Interval {
   friend bool operator==(const Interval&, const Interval&) = default;
 };
 
-/// Accepts 2013-05-01, 2013-05-01T02:03[:04[.ffffff]] (or a blank for the T), each with Z, +hh:mm, -hhmm or nothing; nothing
-/// means `zone`. Errors: kInvalidArgument that says what is wrong.
+/// Accepts 2013-05-01, 2013-05-01T02:03[:04[.ffffff]] (or a blank for the T), each with Z, +hh:mm, -hhmm or nothing;
+/// nothing means `zone`. Errors: kInvalidArgument that says what is wrong.
 Result<Timestamp> ParseTimestamp(std::string_view text, const TimeZone& zone);
-/// strptime-like: %Y %m %d %H %M %S %y %j %b %B %p %I %z %f %%; all other characters stand for themselves. Missing parts are
-/// those of 1970-01-01 00:00. Nothing when the text does not fit as a whole.
+/// strptime-like: %Y %m %d %H %M %S %y %j %b %B %p %I %z %f %%; all other characters stand for themselves. Missing
+/// parts are those of 1970-01-01 00:00. Nothing when the text does not fit as a whole.
 std::optional<LocalTime> ParseTimeFormat(std::string_view text, std::string_view format);
 /// Whether a format for ParseTimeFormat is well formed; errors name the character.
 Result<void> CheckTimeFormat(std::string_view format);

@@ -5,8 +5,12 @@
 namespace quern {
 namespace {
 
-TimeZone NewYork() { return TimeZone::Find("America/New_York").value(); }
-std::string Utc(std::string_view text) { return FormatUtc(ParseTimestamp(text, NewYork()).value()); }
+TimeZone NewYork() {
+  return TimeZone::Find("America/New_York").value();
+}
+std::string Utc(std::string_view text) {
+  return FormatUtc(ParseTimestamp(text, NewYork()).value());
+}
 
 TEST(TimeTest, ParsesWithAndWithoutOffset) {
   EXPECT_EQ(Utc("2013-05-01"), "2013-05-01T04:00:00Z");
@@ -16,7 +20,8 @@ TEST(TimeTest, ParsesWithAndWithoutOffset) {
 }
 
 TEST(TimeTest, RefusesWhatIsNoTime) {
-  for (auto text : {"", "2013", "2013-13-01", "2013-02-30", "2013-05-01T25:00", "2013-05-01x", "2013-05-01T10", "2013-05-01T10:00+2"}) {
+  for (auto text : {"", "2013", "2013-13-01", "2013-02-30", "2013-05-01T25:00", "2013-05-01x", "2013-05-01T10",
+                    "2013-05-01T10:00+2"}) {
     auto r = ParseTimestamp(text, TimeZone::Utc());
     ASSERT_FALSE(r) << text;
     EXPECT_FALSE(r.error().hint().empty());

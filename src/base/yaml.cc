@@ -105,20 +105,24 @@ class YamlBuilder : public YAML::EventHandler {
     if (weight_ > kMaxNodes) throw YAML::ParserException(mark, "aliases expand to too many values");
     Attach(Yaml(it->second.first));
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     auto node = Make(Yaml::Kind::kString, mark);
     node->text = value;
     node->quoted = tag == "!";
     bool plain = tag == "?" || tag.empty();
-    if (tag == "tag:yaml.org,2002:int" || tag == "tag:yaml.org,2002:float" || tag == "tag:yaml.org,2002:bool") plain = true;
+    if (tag == "tag:yaml.org,2002:int" || tag == "tag:yaml.org,2002:float" || tag == "tag:yaml.org,2002:bool")
+      plain = true;
     if (plain) Resolve(*node);
     Put(std::move(node), anchor);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     Open(Make(Yaml::Kind::kSequence, mark), anchor, mark);
   }
   void OnSequenceEnd() override { Close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     Open(Make(Yaml::Kind::kMapping, mark), anchor, mark);
   }
   void OnMapEnd() override { Close(); }
@@ -252,15 +256,33 @@ Yaml Yaml::Null(SourcePos pos) {
   return Yaml(std::move(node));
 }
 
-Yaml::Kind Yaml::kind() const { return node_->kind; }
-const SourcePos& Yaml::pos() const { return node_->pos; }
-const std::string& Yaml::text() const { return is_scalar() ? node_->text : kEmpty; }
-bool Yaml::quoted() const { return node_->quoted; }
-bool Yaml::AsBool() const { return node_->boolean; }
-int64_t Yaml::AsInt() const { return node_->integer; }
-double Yaml::AsFloat() const { return node_->number; }
-const std::vector<Yaml>& Yaml::items() const { return node_->items; }
-const std::vector<Yaml::Entry>& Yaml::entries() const { return node_->entries; }
+Yaml::Kind Yaml::kind() const {
+  return node_->kind;
+}
+const SourcePos& Yaml::pos() const {
+  return node_->pos;
+}
+const std::string& Yaml::text() const {
+  return is_scalar() ? node_->text : kEmpty;
+}
+bool Yaml::quoted() const {
+  return node_->quoted;
+}
+bool Yaml::AsBool() const {
+  return node_->boolean;
+}
+int64_t Yaml::AsInt() const {
+  return node_->integer;
+}
+double Yaml::AsFloat() const {
+  return node_->number;
+}
+const std::vector<Yaml>& Yaml::items() const {
+  return node_->items;
+}
+const std::vector<Yaml::Entry>& Yaml::entries() const {
+  return node_->entries;
+}
 
 const Yaml* Yaml::Find(std::string_view key) const {
   for (const auto& entry : node_->entries) {
@@ -271,11 +293,16 @@ const Yaml* Yaml::Find(std::string_view key) const {
 
 Json Yaml::ToJson() const {
   switch (kind()) {
-    case Kind::kNull: return nullptr;
-    case Kind::kBool: return node_->boolean;
-    case Kind::kInt: return node_->integer;
-    case Kind::kFloat: return node_->number;
-    case Kind::kString: return node_->text;
+    case Kind::kNull:
+      return nullptr;
+    case Kind::kBool:
+      return node_->boolean;
+    case Kind::kInt:
+      return node_->integer;
+    case Kind::kFloat:
+      return node_->number;
+    case Kind::kString:
+      return node_->text;
     case Kind::kSequence: {
       Json out = Json::array();
       for (const auto& item : node_->items) out.push_back(item.ToJson());
@@ -292,13 +319,20 @@ Json Yaml::ToJson() const {
 
 std::string Yaml::KindName() const {
   switch (kind()) {
-    case Kind::kNull: return "nothing";
-    case Kind::kBool: return "a truth value";
-    case Kind::kInt: return "a whole number";
-    case Kind::kFloat: return "a number";
-    case Kind::kString: return "text";
-    case Kind::kSequence: return "a list";
-    case Kind::kMapping: return "a mapping";
+    case Kind::kNull:
+      return "nothing";
+    case Kind::kBool:
+      return "a truth value";
+    case Kind::kInt:
+      return "a whole number";
+    case Kind::kFloat:
+      return "a number";
+    case Kind::kString:
+      return "text";
+    case Kind::kSequence:
+      return "a list";
+    case Kind::kMapping:
+      return "a mapping";
   }
   return "";
 }
@@ -307,7 +341,8 @@ YamlMap::YamlMap(const Yaml& node, std::string what, Diagnostics& diagnostics)
     : node_(node), what_(std::move(what)), diagnostics_(diagnostics) {
   if (!node_.is_mapping() && !node_.is_null()) {
     diagnostics_.Add(
-        Error(ErrorCode::kWrongType, fmt::format("{} must be a mapping, it is {}", what_, node_.KindName())).At(node_.pos()));
+        Error(ErrorCode::kWrongType, fmt::format("{} must be a mapping, it is {}", what_, node_.KindName()))
+            .At(node_.pos()));
   }
 }
 
@@ -327,9 +362,9 @@ const Yaml* YamlMap::Get(std::string_view key) {
 }
 
 void YamlMap::WrongType(const Yaml& value, std::string_view key, std::string_view wanted) {
-  diagnostics_.Add(Error(ErrorCode::kWrongType,
-                         fmt::format("'{}' of {} must be {}, it is {}", key, what_, wanted, value.KindName()))
-                       .At(value.pos()));
+  diagnostics_.Add(
+      Error(ErrorCode::kWrongType, fmt::format("'{}' of {} must be {}, it is {}", key, what_, wanted, value.KindName()))
+          .At(value.pos()));
 }
 
 std::optional<std::string> YamlMap::String(std::string_view key) {
@@ -390,8 +425,8 @@ std::optional<std::string> YamlMap::Choice(std::string_view key, const std::vect
   if (!value) return std::nullopt;
   if (std::find(allowed.begin(), allowed.end(), *value) == allowed.end()) {
     auto hint = DidYouMean(*value, allowed);
-    diagnostics_.Add(Error(ErrorCode::kInvalidArgument,
-                           fmt::format("'{}' of {} cannot be '{}': it is one of {}", key, what_, *value, Join(allowed, ", ")))
+    diagnostics_.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' of {} cannot be '{}': it is one of {}", key,
+                                                                    what_, *value, Join(allowed, ", ")))
                          .At(PosOf(key))
                          .Hint(hint));
     return std::nullopt;

@@ -11,9 +11,10 @@
 
 namespace quern {
 
-/// A YAML document as a tree that knows where each value stands. Plain scalars are resolved as PyYAML's safe loader does
-/// (YAML 1.1: yes/no/on/off are booleans), since dbt and Airflow users' files are written for it; dates stay text.
-/// Anchors, aliases and merge keys (<<) are resolved. Cheap to copy (shared, immutable); safe to read from many threads.
+/// A YAML document as a tree that knows where each value stands. Plain scalars are resolved as PyYAML's safe loader
+/// does (YAML 1.1: yes/no/on/off are booleans), since dbt and Airflow users' files are written for it; dates stay text.
+/// Anchors, aliases and merge keys (<<) are resolved. Cheap to copy (shared, immutable); safe to read from many
+/// threads.
 class Yaml {
  public:
   enum class Kind { kNull, kBool, kInt, kFloat, kString, kSequence, kMapping };
@@ -39,8 +40,8 @@ class Yaml {
   int64_t AsInt() const;   ///< kInt only
   double AsFloat() const;  ///< kInt or kFloat
 
-  const std::vector<Yaml>& items() const;     ///< a sequence's; empty otherwise
-  const std::vector<Entry>& entries() const;  ///< a mapping's, in the order of the file; empty otherwise
+  const std::vector<Yaml>& items() const;        ///< a sequence's; empty otherwise
+  const std::vector<Entry>& entries() const;     ///< a mapping's, in the order of the file; empty otherwise
   const Yaml* Find(std::string_view key) const;  ///< null when absent or when this is not a mapping
 
   Json ToJson() const;
@@ -62,7 +63,7 @@ class YamlMap {
   YamlMap(const Yaml& node, std::string what, Diagnostics& diagnostics);
 
   bool Has(std::string_view key);
-  const Yaml* Get(std::string_view key);  ///< marks it as known; null when absent or null
+  const Yaml* Get(std::string_view key);                    ///< marks it as known; null when absent or null
   std::optional<std::string> String(std::string_view key);  ///< scalars of any kind, as written
   std::optional<bool> Bool(std::string_view key);
   std::optional<int64_t> Int(std::string_view key);

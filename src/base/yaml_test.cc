@@ -12,7 +12,10 @@ Yaml Parse(std::string_view text) {
 }
 
 TEST(YamlTest, ScalarsAsPyYamlReadsThem) {
-  auto json = Parse("a: yes\nb: 'yes'\nc: 010\nd: 1_000\ne: 1e3\nf: 1.5\ng: ~\nh: 0x1F\ni: 2013-05-01\nj: .5\nk: No\nl: -3\nm:\n").ToJson();
+  auto json =
+      Parse(
+          "a: yes\nb: 'yes'\nc: 010\nd: 1_000\ne: 1e3\nf: 1.5\ng: ~\nh: 0x1F\ni: 2013-05-01\nj: .5\nk: No\nl: -3\nm:\n")
+          .ToJson();
   EXPECT_EQ(json, Json::parse(R"({"a":true,"b":"yes","c":8,"d":1000,"e":"1e3","f":1.5,"g":null,"h":31,"i":"2013-05-01",
                                   "j":0.5,"k":false,"l":-3,"m":null})"));
 }

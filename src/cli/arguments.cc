@@ -9,9 +9,13 @@
 namespace quern::cli {
 namespace {
 
-std::string LongName(const OptionSpec& option) { return Split(option.names, ',').back(); }
+std::string LongName(const OptionSpec& option) {
+  return Split(option.names, ',').back();
+}
 
-Error Usage(std::string message) { return Error(ErrorCode::kUsage, std::move(message)); }
+Error Usage(std::string message) {
+  return Error(ErrorCode::kUsage, std::move(message));
+}
 
 // Reports what CLI11 left over: an unknown option, or a word too many.
 Error Leftover(const CommandSpec& command, const std::string& word) {
@@ -111,7 +115,9 @@ Result<Arguments> ParseArguments(const CommandSpec& command, std::vector<std::st
     }
     if (values[key].empty()) continue;
     for (const auto& value : values[key]) {
-      if (option.choices.empty() || std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end()) continue;
+      if (option.choices.empty() ||
+          std::find(option.choices.begin(), option.choices.end(), value) != option.choices.end())
+        continue;
       return Fail(Usage(fmt::format("--{} cannot be '{}': it is one of {}", key, value, Join(option.choices, ", ")))
                       .Hint(DidYouMean(value, option.choices)));
     }
@@ -171,10 +177,12 @@ Result<Dispatch> FindCommand(const std::vector<CommandSpec>& commands, const std
       return Fail(Usage(fmt::format("quern {} needs one more word", name)).Hint(list));
     }
     auto hint = DidYouMean(words[at + 1], subcommands);
-    return Fail(Usage(fmt::format("there is no command 'quern {} {}'", name, words[at + 1])).Hint(hint.empty() ? list : hint));
+    return Fail(
+        Usage(fmt::format("there is no command 'quern {} {}'", name, words[at + 1])).Hint(hint.empty() ? list : hint));
   }
   auto hint = DidYouMean(name, names);
-  return Fail(Usage(fmt::format("there is no command '{}'", name)).Hint(hint.empty() ? "quern help lists the commands" : hint));
+  return Fail(
+      Usage(fmt::format("there is no command '{}'", name)).Hint(hint.empty() ? "quern help lists the commands" : hint));
 }
 
 }  // namespace quern::cli

@@ -54,7 +54,9 @@ class Arguments {
   bool Flag(const std::string& key) const { return options_.contains(key); }
   /// The last value given.
   std::optional<std::string> Get(const std::string& key) const;
-  std::string GetOr(const std::string& key, std::string otherwise) const { return Get(key).value_or(std::move(otherwise)); }
+  std::string GetOr(const std::string& key, std::string otherwise) const {
+    return Get(key).value_or(std::move(otherwise));
+  }
   std::vector<std::string> List(const std::string& key) const;
   /// A positional by its name in the table.
   std::optional<std::string> Positional(const std::string& name) const;

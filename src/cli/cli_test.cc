@@ -125,8 +125,8 @@ TEST(ResultOutputTest, JsonIsAlwaysValid) {
   std::string out;
   JsonSink sink([&](std::string_view text) { return out += text, true; });
   ASSERT_TRUE(sink.Begin({{"a\"", "VARCHAR"}, {"d", "DECIMAL(4,2)"}, {"n", "INTEGER[]"}, {"f", "DOUBLE"}}));
-  ASSERT_TRUE(sink.Row({engine::Value(std::string("\xff\n")), engine::Value(std::string("1.50")), engine::Value(std::string("[1,2]")),
-                        engine::Value(std::numeric_limits<double>::infinity())}));
+  ASSERT_TRUE(sink.Row({engine::Value(std::string("\xff\n")), engine::Value(std::string("1.50")),
+                        engine::Value(std::string("[1,2]")), engine::Value(std::numeric_limits<double>::infinity())}));
   ASSERT_TRUE(sink.Row({engine::Value(), engine::Value(), engine::Value(), engine::Value(0.5)}));
   sink.End();
   auto parsed = Json::parse(out);

@@ -33,7 +33,8 @@ int RunCheck(Invocation& invocation) {
   auto& terminal = invocation.terminal;
   auto warnings = warned ? ", " + plural(warned, "warning") : std::string();
   if (count == 0) {
-    terminal.Say(fmt::format("{}: {}{}, no errors", terminal.Paint("in order", Colour::kGreen), plural(static_cast<size_t>(nodes), "node"), warnings));
+    terminal.Say(fmt::format("{}: {}{}, no errors", terminal.Paint("in order", Colour::kGreen),
+                             plural(static_cast<size_t>(nodes), "node"), warnings));
     return kDone;
   }
   terminal.Say(fmt::format("{}{}", terminal.Paint(plural(count, "error"), Colour::kRed), warnings));

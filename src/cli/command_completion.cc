@@ -56,7 +56,8 @@ int RunCompletion(Invocation& invocation) {
     invocation.terminal.OutRaw(shell == "bash" ? kBash : kZsh);
     return kDone;
   }
-  return invocation.Failed(Error(ErrorCode::kUsage, fmt::format("there is no completion for '{}'", shell)).Hint("there is one for bash and for zsh"));
+  return invocation.Failed(Error(ErrorCode::kUsage, fmt::format("there is no completion for '{}'", shell))
+                               .Hint("there is one for bash and for zsh"));
 }
 
 int RunCompleteWords(Invocation& invocation) {

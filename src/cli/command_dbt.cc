@@ -60,8 +60,8 @@ std::string ValueOf(const std::vector<std::string>& words, const std::string& op
   return "";
 }
 
-// The target of the Quern project around, whose dbt project this is; nothing outside of one. What is wrong in quern.yml is
-// for `quern check` to say: dbt's commands need no quern.yml.
+// The target of the Quern project around, whose dbt project this is; nothing outside of one. What is wrong in quern.yml
+// is for `quern check` to say: dbt's commands need no quern.yml.
 void UseProjectAround(const std::vector<std::string>& words, dbt::CommandEnvironment& environment) {
   std::error_code error;
   auto from = std::filesystem::weakly_canonical(environment.working_directory / ValueOf(words, "--project-dir"), error);
@@ -73,7 +73,8 @@ void UseProjectAround(const std::vector<std::string>& words, dbt::CommandEnviron
       auto target = config->FindTarget(ValueOf(words, "--target"));
       if (!target) target = config->FindTarget("");
       if (!target) return;
-      environment.quern = dbt::QuernTarget{.warehouse = target->warehouse, .name = target->name, .threads = target->threads};
+      environment.quern =
+          dbt::QuernTarget{.warehouse = target->warehouse, .name = target->name, .threads = target->threads};
       environment.memory_limit = target->memory_limit;
       return;
     }

@@ -21,9 +21,9 @@ enum class Verdict { kGood, kNote, kBad };
 
 struct Finding {
   Verdict verdict = Verdict::kGood;
-  std::string what;    ///< "disk space"
-  std::string found;   ///< "12 GB free in /data"
-  std::string mend;    ///< what to do; "" when good
+  std::string what;   ///< "disk space"
+  std::string found;  ///< "12 GB free in /data"
+  std::string mend;   ///< what to do; "" when good
 };
 
 class Doctor {
@@ -43,7 +43,8 @@ class Doctor {
     auto opened = OpenProject(invocation_, diagnostics);
     if (!opened) {
       // Outside any project only the machine is looked at.
-      bool outside = !invocation_.args.Flag("project-dir") && opened.error().code() == ErrorCode::kProject && !opened.error().pos().known();
+      bool outside = !invocation_.args.Flag("project-dir") && opened.error().code() == ErrorCode::kProject &&
+                     !opened.error().pos().known();
       Add(outside ? Verdict::kNote : Verdict::kBad, "project", opened.error().message(), opened.error().hint());
       Space(fs::current_path());
       return;
@@ -59,10 +60,13 @@ class Doctor {
     project.Check(diagnostics);
     diagnostics.Sort();
     if (diagnostics.ok()) {
-      Add(Verdict::kGood, "project", fmt::format("'{}', {} nodes, in order", project.config().name, project.graph().size()), "");
+      Add(Verdict::kGood, "project",
+          fmt::format("'{}', {} nodes, in order", project.config().name, project.graph().size()), "");
     } else {
       const auto& first = diagnostics.errors().front();
-      Add(Verdict::kBad, "project", fmt::format("{} errors, the first: {}: {}", diagnostics.errors().size(), first.pos().ToString(), first.message()),
+      Add(Verdict::kBad, "project",
+          fmt::format("{} errors, the first: {}: {}", diagnostics.errors().size(), first.pos().ToString(),
+                      first.message()),
           "quern check shows them all");
     }
   }
@@ -106,14 +110,25 @@ class Doctor {
   std::string OutputOf(std::vector<std::string> argv, bool& ok) {
     std::string out;
     auto take = [&](std::string_view line) { out += (out.empty() ? "" : " ") + std::string(line); };
-    auto done = io::RunProcess({.argv = std::move(argv), .shell = {}, .working_folder = {}, .environment = {}, .input = {}, .on_stdout = take, .on_stderr = take, .timeout = std::chrono::seconds(20)}, invocation_.cancellation);
+    auto done = io::RunProcess({.argv = std::move(argv),
+                                .shell = {},
+                                .working_folder = {},
+                                .environment = {},
+                                .input = {},
+                                .on_stdout = take,
+                                .on_stderr = take,
+                                .timeout = std::chrono::seconds(20)},
+                               invocation_.cancellation);
     ok = done && done->ok();
     return out;
   }
 
   void Python() {
     bool ok = false;
-    auto version = OutputOf({"python3", "-c", "import sys, platform; print(platform.python_version()); sys.exit(sys.version_info < (3, 11))"}, ok);
+    auto version =
+        OutputOf({"python3", "-c",
+                  "import sys, platform; print(platform.python_version()); sys.exit(sys.version_info < (3, 11))"},
+                 ok);
     if (!ok) {
       return Add(Verdict::kNote, "python3", version.empty() ? "not found" : version + " is older than 3.11",
                  "only scripts in Python need it: apt-get install python3 python3-venv");
@@ -127,7 +142,8 @@ class Doctor {
   void Git() {
     bool ok = false;
     auto version = OutputOf({"git", "--version"}, ok);
-    Add(ok ? Verdict::kGood : Verdict::kNote, "git", ok ? version : "not found", ok ? "" : "tables then do not say which commit wrote them: apt-get install git");
+    Add(ok ? Verdict::kGood : Verdict::kNote, "git", ok ? version : "not found",
+        ok ? "" : "tables then do not say which commit wrote them: apt-get install git");
   }
 
   void Space(const fs::path& folder) {
@@ -135,39 +151,53 @@ class Doctor {
     if (statvfs(folder.c_str(), &info) != 0) return;
     auto free = static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
     bool little = free < 1'000'000'000;
-    Add(free < 100'000'000 ? Verdict::kBad : little ? Verdict::kNote : Verdict::kGood, "disk space", fmt::format("{} free in {}", FormatBytes(free), folder.string()),
+    Add(free < 100'000'000 ? Verdict::kBad
+        : little           ? Verdict::kNote
+                           : Verdict::kGood,
+        "disk space", fmt::format("{} free in {}", FormatBytes(free), folder.string()),
         little ? "make room, or let the target's warehouse lie elsewhere" : "");
   }
 
   void Writable(const std::string& what, fs::path folder) {
     std::error_code error;
     auto shown = folder;
-    while (!fs::exists(folder, error) && folder.has_parent_path() && folder != folder.parent_path()) folder = folder.parent_path();
+    while (!fs::exists(folder, error) && folder.has_parent_path() && folder != folder.parent_path())
+      folder = folder.parent_path();
     // A file is really made: permissions alone do not tell (read-only file systems, quotas).
     auto made = io::TempFolder::Make(".quern-doctor-", folder);
-    Add(made ? Verdict::kGood : Verdict::kBad, what, shown.string() + (made ? " can be written" : " cannot be written: " + made.error().message()),
-        made ? "" : fmt::format("give yourself the right to write there (ls -ld {}), or name another place in quern.yml", folder.string()));
+    Add(made ? Verdict::kGood : Verdict::kBad, what,
+        shown.string() + (made ? " can be written" : " cannot be written: " + made.error().message()),
+        made ? ""
+             : fmt::format("give yourself the right to write there (ls -ld {}), or name another place in quern.yml",
+                           folder.string()));
   }
 
   void State(project::Project& project) {
     auto store = project.runs_if_any();
-    if (!store) return Add(Verdict::kBad, "state database", store.error().message(), Mend(store.error(), "restore " + project.target().state.string() + " from a copy, or move it away: a new one is made"));
+    if (!store)
+      return Add(Verdict::kBad, "state database", store.error().message(),
+                 Mend(store.error(), "restore " + project.target().state.string() +
+                                         " from a copy, or move it away: a new one is made"));
     if (!*store) return Add(Verdict::kGood, "state database", "none yet, the first run makes it", "");
     auto runs = (*store)->Runs({.dag = {}, .states = {}, .from = {}, .to = {}});
-    if (!runs) return Add(Verdict::kBad, "state database", runs.error().message(), Mend(runs.error(), "restore it from a copy"));
+    if (!runs)
+      return Add(Verdict::kBad, "state database", runs.error().message(), Mend(runs.error(), "restore it from a copy"));
     Add(Verdict::kGood, "state database", fmt::format("{} runs", FormatCount(static_cast<int64_t>(runs->size()))), "");
     for (const auto& run : *runs) {
       if (run.state == "interrupted") {
-        Add(Verdict::kNote, "interrupted run", run.id + ": its process ended in the middle", "go on with it: quern retry " + run.id);
+        Add(Verdict::kNote, "interrupted run", run.id + ": its process ended in the middle",
+            "go on with it: quern retry " + run.id);
       } else if (run.state == "running" && !run.owner.Alive().has_value()) {
-        Add(Verdict::kNote, "running run", fmt::format("{} on {}: cannot be seen from here", run.id, run.owner.host), "look on that machine; if it is gone: quern retry " + run.id);
+        Add(Verdict::kNote, "running run", fmt::format("{} on {}: cannot be seen from here", run.id, run.owner.host),
+            "look on that machine; if it is gone: quern retry " + run.id);
       }
     }
   }
 
   void Tables(project::Project& project) {
     std::error_code error;
-    if (!fs::exists(project.target().warehouse, error)) return Add(Verdict::kGood, "warehouse", "none yet, the first run makes it", "");
+    if (!fs::exists(project.target().warehouse, error))
+      return Add(Verdict::kGood, "warehouse", "none yet, the first run makes it", "");
     auto house = project.warehouse();
     auto listed = house ? (*house)->List() : Result<std::vector<warehouse::Warehouse::Listed>>(Fail(house.error()));
     if (!listed) return Add(Verdict::kBad, "warehouse", listed.error().message(), listed.error().hint());
@@ -179,12 +209,15 @@ class Doctor {
         ++good;
         continue;
       }
-      Add(Verdict::kBad, "table " + entry.name.ToString(), info.error().message(), Mend(info.error(), "restore the table's folder from a copy, or remove it and load it anew"));
+      Add(Verdict::kBad, "table " + entry.name.ToString(), info.error().message(),
+          Mend(info.error(), "restore the table's folder from a copy, or remove it and load it anew"));
     }
     Add(Verdict::kGood, "warehouse", fmt::format("{} {} can be opened", good, good == 1 ? "table" : "tables"), "");
   }
 
-  static std::string Mend(const Error& error, std::string otherwise) { return error.hint().empty() ? otherwise : error.hint(); }
+  static std::string Mend(const Error& error, std::string otherwise) {
+    return error.hint().empty() ? otherwise : error.hint();
+  }
 
   Invocation& invocation_;
   std::vector<Finding> findings_;
@@ -203,12 +236,16 @@ int RunDoctor(Invocation& invocation) {
     bad += finding.verdict == Verdict::kBad ? 1 : 0;
     const char* word = finding.verdict == Verdict::kGood ? "ok" : finding.verdict == Verdict::kNote ? "note" : "WRONG";
     if (invocation.json()) {
-      list.push_back({{"what", finding.what}, {"verdict", Lower(word)}, {"found", finding.found}, {"mend", finding.mend}});
+      list.push_back(
+          {{"what", finding.what}, {"verdict", Lower(word)}, {"found", finding.found}, {"mend", finding.mend}});
       continue;
     }
-    auto colour = finding.verdict == Verdict::kGood ? Colour::kGreen : finding.verdict == Verdict::kNote ? Colour::kYellow : Colour::kRed;
+    auto colour = finding.verdict == Verdict::kGood   ? Colour::kGreen
+                  : finding.verdict == Verdict::kNote ? Colour::kYellow
+                                                      : Colour::kRed;
     if (terminal.quiet() && finding.verdict == Verdict::kGood) continue;
-    terminal.Out(fmt::format("{}  {}  {}", terminal.Paint(Fit(word, 5), colour), Fit(finding.what, std::max<size_t>(16, DisplayWidth(finding.what))), finding.found));
+    terminal.Out(fmt::format("{}  {}  {}", terminal.Paint(Fit(word, 5), colour),
+                             Fit(finding.what, std::max<size_t>(16, DisplayWidth(finding.what))), finding.found));
     if (!finding.mend.empty()) terminal.Out("       " + terminal.Paint("-> ", Colour::kCyan) + finding.mend);
   }
   if (invocation.json()) invocation.PrintJson({{"ok", bad == 0}, {"findings", list}});

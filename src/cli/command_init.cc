@@ -63,11 +63,13 @@ int RunInit(Invocation& invocation) {
   if (invocation.json()) {
     Json files = Json::array();
     for (const auto& file : chosen->files) files.push_back(file.path);
-    invocation.PrintJson({{"template", chosen->name}, {"folder", fs::absolute(folder).lexically_normal().string()}, {"files", files}});
+    invocation.PrintJson(
+        {{"template", chosen->name}, {"folder", fs::absolute(folder).lexically_normal().string()}, {"files", files}});
     return kDone;
   }
   auto& terminal = invocation.terminal;
-  terminal.Say(fmt::format("Wrote {} files to {}. Next:\n", chosen->files.size(), folder == "." ? "this folder" : folder.string()));
+  terminal.Say(fmt::format("Wrote {} files to {}. Next:\n", chosen->files.size(),
+                           folder == "." ? "this folder" : folder.string()));
   if (folder != ".") terminal.Say("  cd " + folder.string());
   for (const auto& step : FirstSteps(*chosen)) terminal.Say("  " + step);
   return kDone;

@@ -15,7 +15,8 @@ Json NodeJson(const schedule::NodeGraph& graph, NodeIndex index) {
   for (NodeIndex i : graph.dependencies().children(index)) children.push_back(graph.node(i).id);
   for (const auto& table : node.writes) writes.push_back(table.schema + "." + table.table);
   for (const auto& read : node.reads) {
-    reads.push_back({{"table", read.table.schema + "." + read.table.table}, {"before_run", read.mode == schedule::ReadMode::kBeforeRun}});
+    reads.push_back({{"table", read.table.schema + "." + read.table.table},
+                     {"before_run", read.mode == schedule::ReadMode::kBeforeRun}});
   }
   return {{"id", node.id},
           {"kind", node.kind},
@@ -38,7 +39,8 @@ void Warn(const Invocation& invocation, const std::vector<Error>& warnings) {
   for (const auto& warning : warnings) invocation.terminal.PrintWarning(warning);
 }
 
-std::optional<NodeIndex> FindNode(const schedule::NodeGraph& graph, const std::string& name, std::optional<Error>& error) {
+std::optional<NodeIndex> FindNode(const schedule::NodeGraph& graph, const std::string& name,
+                                  std::optional<Error>& error) {
   if (auto exact = graph.Find(name)) return exact;
   std::vector<NodeIndex> found;
   std::vector<std::string> known;
@@ -46,8 +48,9 @@ std::optional<NodeIndex> FindNode(const schedule::NodeGraph& graph, const std::s
     const auto& node = graph.node(i);
     known.push_back(node.id);
     if (!node.name.empty()) known.push_back(node.name);
-    bool writes = std::any_of(node.writes.begin(), node.writes.end(),
-                              [&](const auto& table) { return EqualsIgnoreCase(table.schema + "." + table.table, name); });
+    bool writes = std::any_of(node.writes.begin(), node.writes.end(), [&](const auto& table) {
+      return EqualsIgnoreCase(table.schema + "." + table.table, name);
+    });
     if (node.name == name || writes) found.push_back(i);
   }
   // A load and the source that stands for its table share a name: the one that runs is meant.
@@ -58,7 +61,8 @@ std::optional<NodeIndex> FindNode(const schedule::NodeGraph& graph, const std::s
   } else {
     std::vector<std::string> ids;
     for (NodeIndex i : found) ids.push_back(graph.node(i).id);
-    error = Error(ErrorCode::kUnknownNode, fmt::format("'{}' may be {}", name, Join(ids, " or "))).Hint("name it in full");
+    error =
+        Error(ErrorCode::kUnknownNode, fmt::format("'{}' may be {}", name, Join(ids, " or "))).Hint("name it in full");
   }
   return std::nullopt;
 }
@@ -86,7 +90,8 @@ class Tree {
       bool seen = seen_[static_cast<size_t>(next[k])];
       const auto& beyond = up ? graph_.dependencies().parents(next[k]) : graph_.dependencies().children(next[k]);
       bool again = seen && !beyond.empty();
-      out_ += indent + (last ? "└─ " : "├─ ") + node.id + (again ? terminal_.Paint(" (above)", Colour::kGrey) : "") + "\n";
+      out_ +=
+          indent + (last ? "└─ " : "├─ ") + node.id + (again ? terminal_.Paint(" (above)", Colour::kGrey) : "") + "\n";
       if (seen) continue;
       seen_[static_cast<size_t>(next[k])] = true;
       Below(next[k], up, indent + (last ? "   " : "│  "), depth + 1);

@@ -19,7 +19,8 @@ using schedule::Schedule;
 using schedule::Workload;
 
 std::string IntervalText(const Interval& interval, const TimeZone& zone) {
-  return fmt::format("[{}, {}) {}", FormatShort(zone.ToLocal(interval.start)), FormatShort(zone.ToLocal(interval.end)), zone.name());
+  return fmt::format("[{}, {}) {}", FormatShort(zone.ToLocal(interval.start)), FormatShort(zone.ToLocal(interval.end)),
+                     zone.name());
 }
 
 // The interval that --date names, or the latest complete one.
@@ -30,30 +31,39 @@ Result<Interval> ChooseInterval(const Invocation& invocation, const Schedule& sc
   if (!date) {
     if (auto latest = timetable.LatestComplete(now)) return *latest;
     auto first = timetable.FirstFrom(timetable.bounds().start.value_or(now));
-    return Fail(Error(ErrorCode::kUsage, fmt::format("schedule '{}' has no complete interval yet", schedule.name))
-                    .Hint(first ? fmt::format("its first one ends at {}", FormatInZone(first->end, timetable.zone())) : ""));
+    return Fail(
+        Error(ErrorCode::kUsage, fmt::format("schedule '{}' has no complete interval yet", schedule.name))
+            .Hint(first ? fmt::format("its first one ends at {}", FormatInZone(first->end, timetable.zone())) : ""));
   }
   auto at = schedule::ParseFirstLogicalDate(*date, timetable.zone());
   if (!at) return Fail(Error(ErrorCode::kUsage, fmt::format("--date: {}", at.error().message())));
   auto interval = timetable.At(*at);
   if (!interval) {
     auto next = schedule::Timetable(timetable.cron()).FirstFrom(*at);
-    return Fail(Error(ErrorCode::kUsage, fmt::format("'{}' is no logical date of schedule '{}' ({})", *date, schedule.name, timetable.cron().text()))
-                    .Hint(next ? fmt::format("the next one is {}", FormatShort(timetable.zone().ToLocal(next->start))) : ""));
+    return Fail(
+        Error(ErrorCode::kUsage, fmt::format("'{}' is no logical date of schedule '{}' ({})", *date, schedule.name,
+                                             timetable.cron().text()))
+            .Hint(next ? fmt::format("the next one is {}", FormatShort(timetable.zone().ToLocal(next->start))) : ""));
   }
   if (interval->end > now) {
-    return Fail(Error(ErrorCode::kUsage, fmt::format("the interval {} is not complete yet", IntervalText(*interval, timetable.zone())))
-                    .Hint(fmt::format("it ends at {}; a run comes after its interval", FormatInZone(interval->end, timetable.zone()))));
+    return Fail(Error(ErrorCode::kUsage,
+                      fmt::format("the interval {} is not complete yet", IntervalText(*interval, timetable.zone())))
+                    .Hint(fmt::format("it ends at {}; a run comes after its interval",
+                                      FormatInZone(interval->end, timetable.zone()))));
   }
   return *interval;
 }
 
-int CodeOf(const std::string& state) { return state == "success" ? kDone : state == "cancelled" ? kStopped : kFailed; }
+int CodeOf(const std::string& state) {
+  return state == "success" ? kDone : state == "cancelled" ? kStopped : kFailed;
+}
 
 class Session {
  public:
   Session(Invocation& invocation, Project& project, Progress::Detail detail)
-      : invocation_(invocation), project_(project), quiet_(Terminal::Options{.quiet = true}),
+      : invocation_(invocation),
+        project_(project),
+        quiet_(Terminal::Options{.quiet = true}),
         progress_(invocation.json() ? quiet_ : invocation.terminal, detail) {}
 
   Result<schedule::RunnerOptions> Options() {
@@ -84,14 +94,17 @@ void ShowSkipped(const Terminal& terminal, const RunSummary& summary) {
   constexpr size_t kMost = 10;
   for (size_t i = 0; i < summary.skipped.size() && i < kMost; ++i) {
     const auto& note = summary.skipped[i];
-    terminal.Say(terminal.Paint(fmt::format("  skipped {}{}", note.node, note.why.empty() ? "" : ": " + note.why), Colour::kGrey));
+    terminal.Say(terminal.Paint(fmt::format("  skipped {}{}", note.node, note.why.empty() ? "" : ": " + note.why),
+                                Colour::kGrey));
   }
-  if (summary.skipped.size() > kMost) terminal.Say(terminal.Paint(fmt::format("  and {} more skipped", summary.skipped.size() - kMost), Colour::kGrey));
+  if (summary.skipped.size() > kMost)
+    terminal.Say(terminal.Paint(fmt::format("  and {} more skipped", summary.skipped.size() - kMost), Colour::kGrey));
 }
 
 std::string Closing(const std::string& state, const std::string& dag_run) {
   if (state == "cancelled") return fmt::format("stopped; go on with: quern retry {}", dag_run);
-  if (state == "failed") return fmt::format("look closer with: quern logs {0}; then go on with: quern retry {0}", dag_run);
+  if (state == "failed")
+    return fmt::format("look closer with: quern logs {0}; then go on with: quern retry {0}", dag_run);
   return "";
 }
 
@@ -115,7 +128,11 @@ int Finish(Invocation& invocation, Project& project, const RunReport& report) {
   if (invocation.json()) {
     Json tasks = Json::array();
     for (const auto& task : report.tasks) tasks.push_back(TaskJson(task));
-    Json object = {{"dag_run", report.dag_run}, {"state", report.state}, {"already_done", report.already_done}, {"summary", summary.ToJson()}, {"tasks", tasks}};
+    Json object = {{"dag_run", report.dag_run},
+                   {"state", report.state},
+                   {"already_done", report.already_done},
+                   {"summary", summary.ToJson()},
+                   {"tasks", tasks}};
     if (report.error) object["error"] = report.error->ToJson();
     if (written) object["report"] = written->string();
     invocation.PrintJson(object);
@@ -123,12 +140,14 @@ int Finish(Invocation& invocation, Project& project, const RunReport& report) {
   }
   if (report.error) terminal.PrintError(*report.error);
   if (report.already_done) {
-    terminal.Say(fmt::format("{} is {} already; --rerun runs it again", report.dag_run, terminal.Paint("done", Colour::kGreen)));
+    terminal.Say(
+        fmt::format("{} is {} already; --rerun runs it again", report.dag_run, terminal.Paint("done", Colour::kGreen)));
     return CodeOf(report.state);
   }
   terminal.Say("");
   ShowSkipped(terminal, summary);
-  terminal.Say(fmt::format("{} {} in {}: {}", report.dag_run, terminal.Paint(report.state, StateColour(report.state)), FormatDuration(summary.seconds), summary.Line()));
+  terminal.Say(fmt::format("{} {} in {}: {}", report.dag_run, terminal.Paint(report.state, StateColour(report.state)),
+                           FormatDuration(summary.seconds), summary.Line()));
   if (!written) {
     terminal.PrintWarning(written.error());
   } else {
@@ -139,15 +158,24 @@ int Finish(Invocation& invocation, Project& project, const RunReport& report) {
   return CodeOf(report.state);
 }
 
-int FinishBackfill(Invocation& invocation, Project& project, const schedule::BackfillReport& report, const RunSummary& total) {
+int FinishBackfill(Invocation& invocation, Project& project, const schedule::BackfillReport& report,
+                   const RunSummary& total) {
   auto& terminal = invocation.terminal;
   auto written = WriteReport(project);
   if (invocation.json()) {
     Json items = Json::array();
     for (const auto& item : report.items) {
-      items.push_back({{"dag_run", item.dag_run}, {"state", item.state}, {"replay", item.replay}, {"start", FormatUtc(item.interval.start)}, {"end", FormatUtc(item.interval.end)}});
+      items.push_back({{"dag_run", item.dag_run},
+                       {"state", item.state},
+                       {"replay", item.replay},
+                       {"start", FormatUtc(item.interval.start)},
+                       {"end", FormatUtc(item.interval.end)}});
     }
-    Json object = {{"state", report.state}, {"runs", items}, {"remaining", report.remaining}, {"advice", report.advice}, {"summary", total.ToJson()}};
+    Json object = {{"state", report.state},
+                   {"runs", items},
+                   {"remaining", report.remaining},
+                   {"advice", report.advice},
+                   {"summary", total.ToJson()}};
     if (written) object["report"] = written->string();
     invocation.PrintJson(object);
     return CodeOf(report.state);
@@ -159,7 +187,8 @@ int FinishBackfill(Invocation& invocation, Project& project, const schedule::Bac
   auto runs = fmt::format("{} {}", ran, ran == 1 ? "run" : "runs");
   if (done_before > 0) runs += fmt::format(", {} done before", done_before);
   if (report.remaining > 0) runs += fmt::format(", {} not reached", report.remaining);
-  terminal.Say(fmt::format("{} in {} ({}): {}", terminal.Paint(report.state, StateColour(report.state)), FormatDuration(total.seconds), runs, total.Line()));
+  terminal.Say(fmt::format("{} in {} ({}): {}", terminal.Paint(report.state, StateColour(report.state)),
+                           FormatDuration(total.seconds), runs, total.Line()));
   if (written) terminal.Say(terminal.Paint("report: " + written->string(), Colour::kGrey));
   if (!written) terminal.PrintWarning(written.error());
   if (!report.advice.empty()) terminal.Say(report.advice);
@@ -167,8 +196,8 @@ int FinishBackfill(Invocation& invocation, Project& project, const schedule::Bac
 }
 
 // Backfills, and reruns of one interval.
-int PlayIntervals(Invocation& invocation, Project& project, const Schedule& schedule, const Workload& work, Timestamp from, Timestamp to,
-                  Progress::Detail detail) {
+int PlayIntervals(Invocation& invocation, Project& project, const Schedule& schedule, const Workload& work,
+                  Timestamp from, Timestamp to, Progress::Detail detail) {
   Session session(invocation, project, detail);
   auto runner = session.Options();
   if (!runner) return invocation.Failed(runner.error());
@@ -188,14 +217,17 @@ int PlayIntervals(Invocation& invocation, Project& project, const Schedule& sche
     if (!talks) return;
     session.progress().ClearLive();
     if (report.error) terminal.PrintError(*report.error);
-    terminal.Say(fmt::format("{}  {}  {}  {}", Fit(run.dag_run, 28), terminal.Paint(Fit(StateWord(report.already_done ? "done" : report.state), 9), StateColour(report.state)),
-                             Fit(FormatDuration(summary.seconds), 8, true), report.already_done ? "" : summary.Line()));
+    terminal.Say(fmt::format(
+        "{}  {}  {}  {}", Fit(run.dag_run, 28),
+        terminal.Paint(Fit(StateWord(report.already_done ? "done" : report.state), 9), StateColour(report.state)),
+        Fit(FormatDuration(summary.seconds), 8, true), report.already_done ? "" : summary.Line()));
   };
   options.restored = [&](const std::vector<schedule::RerunPreparer::Restored>& restored) {
     if (!talks) return;
     for (const auto& each : restored) {
-      terminal.Say(terminal.Paint(each.version < 0 ? fmt::format("{} is dropped: the rerun makes it anew", each.table)
-                                                   : fmt::format("{} is taken back to version {}", each.table, each.version),
+      terminal.Say(terminal.Paint(each.version < 0
+                                      ? fmt::format("{} is dropped: the rerun makes it anew", each.table)
+                                      : fmt::format("{} is taken back to version {}", each.table, each.version),
                                   Colour::kGrey));
     }
   };
@@ -226,10 +258,14 @@ Result<Chosen> Choose(Invocation& invocation, Project& project, const std::optio
     for (const auto& warning : warnings) invocation.terminal.PrintWarning(warning);
   }
   bool any = false;
-  for (graph::NodeIndex i = 0; i < project.graph().size(); ++i) any |= out.work.selected[static_cast<size_t>(i)] && project.graph().node(i).runs;
+  for (graph::NodeIndex i = 0; i < project.graph().size(); ++i)
+    any |= out.work.selected[static_cast<size_t>(i)] && project.graph().node(i).runs;
   if (!any) {
-    return Fail(Error(ErrorCode::kSelector, project.graph().size() == 0 ? "the project has no node yet: there is nothing to run" : "the selection takes no node that runs")
-                    .Hint(project.graph().size() == 0 ? "add an ingest/*.yml, a dbt model or a script" : "quern ls shows what is there"));
+    return Fail(Error(ErrorCode::kSelector, project.graph().size() == 0
+                                                ? "the project has no node yet: there is nothing to run"
+                                                : "the selection takes no node that runs")
+                    .Hint(project.graph().size() == 0 ? "add an ingest/*.yml, a dbt model or a script"
+                                                      : "quern ls shows what is there"));
   }
   return out;
 }
@@ -264,7 +300,9 @@ int RunPlan(Invocation& invocation) {
     if (!done) ++to_do;
     if (!done && planned.last) seconds += planned.last->seconds;
     Json object = {{"node", node.id}, {"kind", node.kind}, {"why", planned.why}, {"done", done}};
-    object["last"] = planned.last ? Json{{"dag_run", planned.last->dag_run}, {"state", planned.last->state}, {"seconds", planned.last->seconds},
+    object["last"] = planned.last ? Json{{"dag_run", planned.last->dag_run},
+                                         {"state", planned.last->state},
+                                         {"seconds", planned.last->seconds},
                                          {"rows", planned.last->rows ? Json(*planned.last->rows) : Json()}}
                                   : Json();
     list.push_back(object);
@@ -274,7 +312,9 @@ int RunPlan(Invocation& invocation) {
   }
   if (invocation.json()) {
     Json object = {{"dag_run", context.dag_run}, {"nodes", list}};
-    object["interval"] = chosen->schedule ? Json{{"start", FormatUtc(context.interval.start)}, {"end", FormatUtc(context.interval.end)}} : Json();
+    object["interval"] =
+        chosen->schedule ? Json{{"start", FormatUtc(context.interval.start)}, {"end", FormatUtc(context.interval.end)}}
+                         : Json();
     invocation.PrintJson(object);
     return kDone;
   }
@@ -292,10 +332,12 @@ int RunPlan(Invocation& invocation) {
 int RunRun(Invocation& invocation) {
   auto name = invocation.args.Positional("SCHEDULE");
   if (!name && invocation.args.Flag("date")) {
-    return invocation.Failed(Error(ErrorCode::kUsage, "--date needs a schedule").Hint("quern run SCHEDULE --date 2013-05-01"));
+    return invocation.Failed(
+        Error(ErrorCode::kUsage, "--date needs a schedule").Hint("quern run SCHEDULE --date 2013-05-01"));
   }
   if (!name && invocation.args.Flag("rerun")) {
-    return invocation.Failed(Error(ErrorCode::kUsage, "--rerun needs a schedule: a run outside schedules is a new one each time"));
+    return invocation.Failed(
+        Error(ErrorCode::kUsage, "--rerun needs a schedule: a run outside schedules is a new one each time"));
   }
   int code = kDone;
   auto project = LoadProject(invocation, code);
@@ -308,7 +350,8 @@ int RunRun(Invocation& invocation) {
     auto interval = ChooseInterval(invocation, *chosen->schedule);
     if (!interval) return invocation.Failed(interval.error());
     if (invocation.args.Flag("rerun")) {
-      return PlayIntervals(invocation, *project, *chosen->schedule, chosen->work, interval->start, interval->start, Progress::Detail::kEveryNode);
+      return PlayIntervals(invocation, *project, *chosen->schedule, chosen->work, interval->start, interval->start,
+                           Progress::Detail::kEveryNode);
     }
     context = schedule::ContextOf(*chosen->schedule, *interval, session.Base());
   } else {
@@ -334,12 +377,16 @@ int RunBackfill(Invocation& invocation) {
   for (bool first : {true, false}) {
     auto text = invocation.args.Get(first ? "from" : "to");
     if (!text) continue;
-    auto at = first ? schedule::ParseFirstLogicalDate(*text, timetable.zone()) : schedule::ParseLastLogicalDate(*text, timetable.zone());
-    if (!at) return invocation.Failed(Error(ErrorCode::kUsage, fmt::format("--{}: {}", first ? "from" : "to", at.error().message())));
+    auto at = first ? schedule::ParseFirstLogicalDate(*text, timetable.zone())
+                    : schedule::ParseLastLogicalDate(*text, timetable.zone());
+    if (!at)
+      return invocation.Failed(
+          Error(ErrorCode::kUsage, fmt::format("--{}: {}", first ? "from" : "to", at.error().message())));
     (first ? from : to) = *at;
   }
   if (!from) {
-    return invocation.Failed(Error(ErrorCode::kUsage, fmt::format("schedule '{}' has no start: say --from DATE", chosen->schedule->name)));
+    return invocation.Failed(
+        Error(ErrorCode::kUsage, fmt::format("schedule '{}' has no start: say --from DATE", chosen->schedule->name)));
   }
   if (!to) to = invocation.clock->Now();
   if (*to < *from) return invocation.Failed(Error(ErrorCode::kUsage, "--to lies before --from"));
@@ -360,7 +407,9 @@ int RunRetry(Invocation& invocation) {
     filter.states = {"failed", "cancelled", "interrupted"};
     filter.limit = 1;
     auto runs = QUERN_TRY((*store)->Runs(filter));
-    if (runs.empty()) return Fail(Error(ErrorCode::kRunNotFound, "no run failed, was cancelled or interrupted").Hint("quern runs shows them all"));
+    if (runs.empty())
+      return Fail(Error(ErrorCode::kRunNotFound, "no run failed, was cancelled or interrupted")
+                      .Hint("quern runs shows them all"));
     return runs[0];
   };
   auto run = find();

@@ -17,7 +17,9 @@ using schedule::DagRun;
 using schedule::RunStore;
 using schedule::TaskInstance;
 
-Json Moment(const std::optional<Timestamp>& at) { return at ? Json(FormatUtc(*at)) : Json(); }
+Json Moment(const std::optional<Timestamp>& at) {
+  return at ? Json(FormatUtc(*at)) : Json();
+}
 
 double Seconds(const DagRun& run, Timestamp now) {
   if (!run.started) return 0;
@@ -25,8 +27,14 @@ double Seconds(const DagRun& run, Timestamp now) {
 }
 
 Json TaskJson(const TaskInstance& task) {
-  Json out = {{"node", task.node}, {"kind", task.kind}, {"state", task.state}, {"try", task.try_number},
-              {"started", Moment(task.started)}, {"ended", Moment(task.ended)}, {"seconds", task.seconds}, {"message", task.message},
+  Json out = {{"node", task.node},
+              {"kind", task.kind},
+              {"state", task.state},
+              {"try", task.try_number},
+              {"started", Moment(task.started)},
+              {"ended", Moment(task.ended)},
+              {"seconds", task.seconds},
+              {"message", task.message},
               {"values", task.values}};
   out["rows"] = task.rows ? Json(*task.rows) : Json();
   out["rows_discarded"] = task.rows_discarded ? Json(*task.rows_discarded) : Json();
@@ -35,14 +43,28 @@ Json TaskJson(const TaskInstance& task) {
 }
 
 Json RunJson(const DagRun& run) {
-  return {{"dag_run", run.id}, {"schedule", run.dag}, {"state", run.state}, {"logical_date", FormatUtc(run.logical_date)},
+  return {{"dag_run", run.id},
+          {"schedule", run.dag},
+          {"state", run.state},
+          {"logical_date", FormatUtc(run.logical_date)},
           {"interval", {{"start", FormatUtc(run.interval.start)}, {"end", FormatUtc(run.interval.end)}}},
-          {"select", run.select}, {"exclude", run.exclude}, {"target", run.target}, {"git_commit", run.git_commit},
-          {"invocation_id", run.invocation_id}, {"full_refresh", run.full_refresh}, {"rerun", run.rerun}, {"attempt", run.attempt},
-          {"started", Moment(run.started)}, {"ended", Moment(run.ended)}, {"message", run.message}, {"vars", run.vars}};
+          {"select", run.select},
+          {"exclude", run.exclude},
+          {"target", run.target},
+          {"git_commit", run.git_commit},
+          {"invocation_id", run.invocation_id},
+          {"full_refresh", run.full_refresh},
+          {"rerun", run.rerun},
+          {"attempt", run.attempt},
+          {"started", Moment(run.started)},
+          {"ended", Moment(run.ended)},
+          {"message", run.message},
+          {"vars", run.vars}};
 }
 
-std::string Clock(const std::optional<Timestamp>& at) { return at ? FormatUtc(std::chrono::floor<std::chrono::seconds>(*at)) : "-"; }
+std::string Clock(const std::optional<Timestamp>& at) {
+  return at ? FormatUtc(std::chrono::floor<std::chrono::seconds>(*at)) : "-";
+}
 
 // The project's history without loading its nodes: looking back works when the project of today does not load.
 struct History {
@@ -80,7 +102,9 @@ Result<int> ShowRuns(Invocation& invocation) {
     terminal.Say(history.store ? "no such runs" : "nothing was run yet");
     return kDone;
   }
-  TextTable table{.columns = {{"run"}, {"state"}, {"started"}, {"took", true}, {"attempts", true}, {"code"}, {"message"}}, .rows = {}};
+  TextTable table{
+      .columns = {{"run"}, {"state"}, {"started"}, {"took", true}, {"attempts", true}, {"code"}, {"message"}},
+      .rows = {}};
   auto now = invocation.clock->Now();
   for (const auto& run : runs) {
     auto commit = run.git_commit.substr(0, 8) + (run.git_commit.ends_with("-dirty") ? "-dirty" : "");
@@ -93,7 +117,8 @@ Result<int> ShowRuns(Invocation& invocation) {
 
 Result<int> ShowRun(Invocation& invocation, const std::string& id) {
   auto history = QUERN_TRY(OpenHistory(invocation));
-  if (!history.store) return Fail(Error(ErrorCode::kRunNotFound, fmt::format("there is no run '{}': nothing was run yet", id)));
+  if (!history.store)
+    return Fail(Error(ErrorCode::kRunNotFound, fmt::format("there is no run '{}': nothing was run yet", id)));
   auto run = QUERN_TRY(history.store->FindRun(id));
   auto tasks = QUERN_TRY(history.store->Tasks(run.key));
   if (invocation.json()) {
@@ -104,11 +129,14 @@ Result<int> ShowRun(Invocation& invocation, const std::string& id) {
     return kDone;
   }
   auto& terminal = invocation.terminal;
-  terminal.Out(fmt::format("{}  {}  {}", terminal.Paint(run.id, Colour::kBold), terminal.Paint(run.state, StateColour(run.state)),
+  terminal.Out(fmt::format("{}  {}  {}", terminal.Paint(run.id, Colour::kBold),
+                           terminal.Paint(run.state, StateColour(run.state)),
                            FormatDuration(Seconds(run, invocation.clock->Now()))));
-  TextTable table{.columns = {{"node"}, {"state"}, {"try", true}, {"rows", true}, {"took", true}, {"message"}}, .rows = {}};
+  TextTable table{.columns = {{"node"}, {"state"}, {"try", true}, {"rows", true}, {"took", true}, {"message"}},
+                  .rows = {}};
   for (const auto& task : tasks) {
-    table.Add({task.node, task.state, std::to_string(task.try_number), task.rows ? std::optional(FormatCount(*task.rows)) : std::nullopt,
+    table.Add({task.node, task.state, std::to_string(task.try_number),
+               task.rows ? std::optional(FormatCount(*task.rows)) : std::nullopt,
                task.started ? std::optional(FormatDuration(task.seconds)) : std::nullopt, task.message});
   }
   terminal.OutRaw(DrawPlain(table, terminal.width(), terminal));
@@ -126,8 +154,11 @@ Result<std::string> MatchTask(const std::vector<TaskInstance>& tasks, const std:
   }
   if (exact.empty()) exact = close;
   if (exact.size() == 1) return exact[0];
-  if (exact.empty()) return Fail(Error(ErrorCode::kUnknownNode, fmt::format("the run has no task '{}'", name)).Hint(DidYouMean(name, all)));
-  return Fail(Error(ErrorCode::kUnknownNode, fmt::format("'{}' may be {}", name, Join(exact, " or "))).Hint("name it in full"));
+  if (exact.empty())
+    return Fail(
+        Error(ErrorCode::kUnknownNode, fmt::format("the run has no task '{}'", name)).Hint(DidYouMean(name, all)));
+  return Fail(
+      Error(ErrorCode::kUnknownNode, fmt::format("'{}' may be {}", name, Join(exact, " or "))).Hint("name it in full"));
 }
 
 // Prints what a file has from `offset` on, whole lines; moves the offset.
@@ -143,7 +174,9 @@ void PrintFrom(const Terminal& terminal, const fs::path& path, std::streamoff& o
   }
 }
 
-bool IsOver(const std::string& state) { return state != "running" && state != "queued"; }
+bool IsOver(const std::string& state) {
+  return state != "running" && state != "queued";
+}
 
 Result<int> Follow(Invocation& invocation, History& history, const DagRun& run, const std::string& node) {
   std::map<int, std::streamoff> offsets;
@@ -153,7 +186,8 @@ Result<int> Follow(Invocation& invocation, History& history, const DagRun& run, 
     int tries = task == tasks.end() ? 0 : task->try_number;
     bool over = task != tasks.end() && IsOver(task->state);
     for (int i = 1; i <= tries; ++i) {
-      PrintFrom(invocation.terminal, schedule::TaskLogPath(history.project->log_root(), run.dag, run.id, node, i), offsets[i], "");
+      PrintFrom(invocation.terminal, schedule::TaskLogPath(history.project->log_root(), run.dag, run.id, node, i),
+                offsets[i], "");
     }
     std::fflush(stdout);
     if (over) return kDone;
@@ -173,7 +207,9 @@ Result<int> ShowLogs(Invocation& invocation) {
   auto number = QUERN_TRY(invocation.args.Int("try", 1));
   std::string only = wanted ? QUERN_TRY(MatchTask(tasks, *wanted)) : "";
   if (invocation.args.Flag("follow")) {
-    if (only.empty()) return Fail(Error(ErrorCode::kUsage, "--follow needs a task").Hint(fmt::format("quern logs {} TASK --follow", id)));
+    if (only.empty())
+      return Fail(
+          Error(ErrorCode::kUsage, "--follow needs a task").Hint(fmt::format("quern logs {} TASK --follow", id)));
     return Follow(invocation, history, run, only);
   }
   std::stable_sort(tasks.begin(), tasks.end(), [](const auto& a, const auto& b) { return a.started < b.started; });
@@ -193,15 +229,19 @@ Result<int> ShowLogs(Invocation& invocation) {
       continue;
     }
     std::streamoff offset = 0;
-    if (only.empty()) terminal.Out(terminal.Paint(fmt::format("{}  {}", task.node, StateWord(task.state)), Colour::kBold));
-    if (!fs::exists(path) && !only.empty()) return Fail(Error(ErrorCode::kNotFound, fmt::format("there is no log {}", path.string())));
+    if (only.empty())
+      terminal.Out(terminal.Paint(fmt::format("{}  {}", task.node, StateWord(task.state)), Colour::kBold));
+    if (!fs::exists(path) && !only.empty())
+      return Fail(Error(ErrorCode::kNotFound, fmt::format("there is no log {}", path.string())));
     PrintFrom(terminal, path, offset, only.empty() ? "  " : "");
   }
   if (invocation.json()) invocation.PrintJson({{"dag_run", run.id}, {"logs", list}});
   return kDone;
 }
 
-int Answer(Invocation& invocation, const Result<int>& result) { return result ? *result : invocation.Failed(result.error()); }
+int Answer(Invocation& invocation, const Result<int>& result) {
+  return result ? *result : invocation.Failed(result.error());
+}
 
 }  // namespace
 
@@ -215,6 +255,8 @@ int RunRuns(Invocation& invocation) {
   return Answer(invocation, schedule ? ShowRuns(invocation) : ShowRun(invocation, *what));
 }
 
-int RunLogs(Invocation& invocation) { return Answer(invocation, ShowLogs(invocation)); }
+int RunLogs(Invocation& invocation) {
+  return Answer(invocation, ShowLogs(invocation));
+}
 
 }  // namespace quern::cli

@@ -50,7 +50,9 @@ class Destination {
   std::unique_ptr<FILE, int (*)(FILE*)> file_{nullptr, &std::fclose};
 };
 
-std::string ReadAll(std::istream& in) { return {std::istreambuf_iterator<char>(in), {}}; }
+std::string ReadAll(std::istream& in) {
+  return {std::istreambuf_iterator<char>(in), {}};
+}
 
 struct Request {
   std::string sql;
@@ -102,7 +104,8 @@ class Runner {
   Result<void> WriteOut(const std::string& sql) {
     auto path = invocation_.args.GetOr("out", "");
     if (form_ == "parquet") {
-      if (path.empty()) return Fail(Error(ErrorCode::kUsage, "--output parquet needs a file").Hint("name it with -o FILE"));
+      if (path.empty())
+        return Fail(Error(ErrorCode::kUsage, "--output parquet needs a file").Hint("name it with -o FILE"));
       QUERN_TRY(session_.Execute(fmt::format("COPY ({}) TO {} (FORMAT parquet)", sql, QuoteLiteral(path))));
       return {};
     }

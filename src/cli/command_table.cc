@@ -31,7 +31,8 @@ std::string Text(const Json& object, const char* key) {
 // A number that writers keep as text or as number.
 std::optional<int64_t> Number(const Json& object, const char* key) {
   auto text = Text(object, key);
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+    return std::nullopt;
   return std::stoll(text);
 }
 
@@ -93,8 +94,8 @@ struct Diff {
   std::vector<std::string> schema;  ///< one sentence a change
   std::vector<engine::Column> columns;
   int64_t added = 0, removed = 0;
-  std::optional<int64_t> changed;   ///< with a key only
-  engine::QueryResult sample;       ///< first column: + - or ~
+  std::optional<int64_t> changed;  ///< with a key only
+  engine::QueryResult sample;      ///< first column: + - or ~
 };
 
 std::vector<std::string> SchemaChanges(const TableInfo& from, const TableInfo& to) {
@@ -108,13 +109,15 @@ std::vector<std::string> SchemaChanges(const TableInfo& from, const TableInfo& t
   for (const auto& column : to.columns) {
     const auto* before = find(from, column.name);
     if (!before) out.push_back(fmt::format("column added: {} {}", column.name, column.type));
-    if (before && before->type != column.type) out.push_back(fmt::format("type changed: {} from {} to {}", column.name, before->type, column.type));
+    if (before && before->type != column.type)
+      out.push_back(fmt::format("type changed: {} from {} to {}", column.name, before->type, column.type));
   }
   for (const auto& column : from.columns) {
     if (!find(to, column.name)) out.push_back(fmt::format("column dropped: {} {}", column.name, column.type));
   }
   if (from.partition_columns != to.partition_columns) {
-    out.push_back(fmt::format("partitioning changed: from ({}) to ({})", Join(from.partition_columns, ", "), Join(to.partition_columns, ", ")));
+    out.push_back(fmt::format("partitioning changed: from ({}) to ({})", Join(from.partition_columns, ", "),
+                              Join(to.partition_columns, ", ")));
   }
   return out;
 }
@@ -155,8 +158,8 @@ std::vector<std::string> DeclaredKey(const Invocation& invocation) {
   return out;
 }
 
-Result<Diff> MakeDiff(Warehouse& warehouse, const TableName& table, std::optional<int64_t> from, std::optional<int64_t> to,
-                      const std::vector<std::string>& key, int64_t sample, bool own_too) {
+Result<Diff> MakeDiff(Warehouse& warehouse, const TableName& table, std::optional<int64_t> from,
+                      std::optional<int64_t> to, const std::vector<std::string>& key, int64_t sample, bool own_too) {
   auto newest = QUERN_TRY(warehouse.Describe(table));
   Diff out;
   out.to = to.value_or(newest.version);
@@ -170,25 +173,34 @@ Result<Diff> MakeDiff(Warehouse& warehouse, const TableName& table, std::optiona
   for (const auto& column : out.columns) names.push_back(column.name);
   for (const auto& name : key) {
     bool known = std::any_of(names.begin(), names.end(), [&](const auto& n) { return EqualsIgnoreCase(n, name); });
-    if (!known) return Fail(Error(ErrorCode::kUsage, fmt::format("the key's column '{}' is not in both versions", name)).Hint(DidYouMean(name, names)));
+    if (!known)
+      return Fail(Error(ErrorCode::kUsage, fmt::format("the key's column '{}' is not in both versions", name))
+                      .Hint(DidYouMean(name, names)));
   }
   auto at = [&](int64_t version) {
     return fmt::format("SELECT {} FROM {}.{} AT (VERSION => {})", ColumnList(names), QuoteIdentifier(table.schema),
                        QuoteIdentifier(table.table), version);
   };
   auto session = QUERN_TRY(warehouse.NewSession());
-  QUERN_TRY(session->Execute(fmt::format("CREATE OR REPLACE TEMP TABLE _quern_added AS ({} EXCEPT ALL {})", at(out.to), at(out.from))));
-  QUERN_TRY(session->Execute(fmt::format("CREATE OR REPLACE TEMP TABLE _quern_removed AS ({} EXCEPT ALL {})", at(out.from), at(out.to))));
+  QUERN_TRY(session->Execute(
+      fmt::format("CREATE OR REPLACE TEMP TABLE _quern_added AS ({} EXCEPT ALL {})", at(out.to), at(out.from))));
+  QUERN_TRY(session->Execute(
+      fmt::format("CREATE OR REPLACE TEMP TABLE _quern_removed AS ({} EXCEPT ALL {})", at(out.from), at(out.to))));
   out.added = QUERN_TRY(OneNumber(*session, "SELECT count(*) FROM _quern_added"));
   out.removed = QUERN_TRY(OneNumber(*session, "SELECT count(*) FROM _quern_removed"));
-  std::string sides = fmt::format("SELECT '-' AS \"\xc2\xb1\", * FROM _quern_removed UNION ALL SELECT '+', * FROM _quern_added");
+  std::string sides =
+      fmt::format("SELECT '-' AS \"\xc2\xb1\", * FROM _quern_removed UNION ALL SELECT '+', * FROM _quern_added");
   std::string order = ColumnList(key.empty() ? names : key);
   if (!key.empty()) {
-    out.changed = QUERN_TRY(OneNumber(*session, fmt::format("SELECT count(*) FROM (SELECT {0} FROM _quern_added INTERSECT SELECT {0} FROM _quern_removed)", order)));
+    out.changed = QUERN_TRY(OneNumber(
+        *session,
+        fmt::format("SELECT count(*) FROM (SELECT {0} FROM _quern_added INTERSECT SELECT {0} FROM _quern_removed)",
+                    order)));
     out.added -= *out.changed;
     out.removed -= *out.changed;
   }
-  out.sample = QUERN_TRY(session->Execute(fmt::format("SELECT * FROM ({}) ORDER BY {}, 1 DESC LIMIT {}", sides, order, sample)));
+  out.sample =
+      QUERN_TRY(session->Execute(fmt::format("SELECT * FROM ({}) ORDER BY {}, 1 DESC LIMIT {}", sides, order, sample)));
   return out;
 }
 
@@ -200,7 +212,9 @@ int RunTableList(Invocation& invocation) {
   auto listed = opened->get().List();
   if (!listed) return invocation.Failed(listed.error());
   Json list = Json::array();
-  TextTable table{.columns = {{"table"}, {"kind"}, {"rows", true}, {"size", true}, {"files", true}, {"version", true}, {"changed"}}, .rows = {}};
+  TextTable table{
+      .columns = {{"table"}, {"kind"}, {"rows", true}, {"size", true}, {"files", true}, {"version", true}, {"changed"}},
+      .rows = {}};
   int code = kDone;
   for (const auto& entry : *listed) {
     auto name = entry.name.ToString();
@@ -223,7 +237,8 @@ int RunTableList(Invocation& invocation) {
     object["kind"] = "table";
     object.erase("columns");
     list.push_back(object);
-    table.Add({name, "table", Count(info->rows), FormatBytes(info->bytes), FormatCount(info->files), std::to_string(info->version), Moment(info->modified)});
+    table.Add({name, "table", Count(info->rows), FormatBytes(info->bytes), FormatCount(info->files),
+               std::to_string(info->version), Moment(info->modified)});
   }
   if (invocation.json()) {
     invocation.PrintJson({{"tables", list}});
@@ -251,7 +266,8 @@ int RunTableShow(Invocation& invocation) {
     line("location", info.location);
     line("version", std::to_string(info.version));
     line("rows", info.rows ? FormatCount(*info.rows) : "not known without reading");
-    line("size", fmt::format("{} in {} {}", FormatBytes(info.bytes), FormatCount(info.files), info.files == 1 ? "file" : "files"));
+    line("size", fmt::format("{} in {} {}", FormatBytes(info.bytes), FormatCount(info.files),
+                             info.files == 1 ? "file" : "files"));
     line("created", Moment(info.created));
     line("changed", Moment(info.modified));
     line("partitions", Join(info.partition_columns, ", "));
@@ -260,7 +276,8 @@ int RunTableShow(Invocation& invocation) {
     for (const auto& [key, value] : info.properties) line("property", key + " = " + value);
     TextTable columns{.columns = {{"column"}, {"type"}, {"nullable"}}, .rows = {}};
     for (size_t i = 0; i < info.columns.size(); ++i) {
-      columns.Add({info.columns[i].name, info.columns[i].type, i < info.nullable.size() && !info.nullable[i] ? "no" : "yes"});
+      columns.Add(
+          {info.columns[i].name, info.columns[i].type, i < info.nullable.size() && !info.nullable[i] ? "no" : "yes"});
     }
     terminal.Out("");
     terminal.OutRaw(DrawPlain(columns, terminal.width(), terminal));
@@ -285,7 +302,10 @@ int RunTableHistory(Invocation& invocation) {
       invocation.PrintJson({{"table", name.ToString()}, {"history", list}});
       return {};
     }
-    TextTable table{.columns = {{"version", true}, {"time"}, {"operation"}, {"rows", true}, {"files", true}, {"run"}, {"node"}, {"code"}}, .rows = {}};
+    TextTable table{
+        .columns =
+            {{"version", true}, {"time"}, {"operation"}, {"rows", true}, {"files", true}, {"run"}, {"node"}, {"code"}},
+        .rows = {}};
     for (const auto& entry : entries) {
       auto optional = [](std::string text) { return text.empty() ? std::nullopt : std::optional(std::move(text)); };
       auto commit = Text(entry.commit_info, "gitCommit");
@@ -294,9 +314,9 @@ int RunTableHistory(Invocation& invocation) {
       if (!rows) rows = Number(entry.operation_metrics, "numInsertedRows");
       auto files = Number(entry.operation_metrics, "numFiles");
       if (!files) files = Number(entry.operation_metrics, "numAddedFiles");
-      table.Add({std::to_string(entry.version), FormatUtc(std::chrono::floor<std::chrono::seconds>(entry.timestamp)), entry.operation,
-                 Count(rows), Count(files), optional(Text(entry.commit_info, "quernDagRun")), optional(Text(entry.commit_info, "quernNode")),
-                 optional(commit)});
+      table.Add({std::to_string(entry.version), FormatUtc(std::chrono::floor<std::chrono::seconds>(entry.timestamp)),
+                 entry.operation, Count(rows), Count(files), optional(Text(entry.commit_info, "quernDagRun")),
+                 optional(Text(entry.commit_info, "quernNode")), optional(commit)});
     }
     invocation.terminal.OutRaw(DrawPlain(table, invocation.terminal.width(), invocation.terminal));
     return {};
@@ -308,7 +328,8 @@ int RunTableDiff(Invocation& invocation) {
     auto from = QUERN_TRY(VersionOption(invocation, "from"));
     auto to = QUERN_TRY(VersionOption(invocation, "to"));
     auto sample = QUERN_TRY(invocation.args.Int("limit", 0)).value_or(10);
-    auto diff = QUERN_TRY(MakeDiff(opened.get(), name, from, to, DeclaredKey(invocation), sample, invocation.args.Flag("all-columns")));
+    auto diff = QUERN_TRY(
+        MakeDiff(opened.get(), name, from, to, DeclaredKey(invocation), sample, invocation.args.Flag("all-columns")));
     auto& terminal = invocation.terminal;
     if (invocation.json()) {
       Json rows = Json::array();
@@ -320,8 +341,9 @@ int RunTableDiff(Invocation& invocation) {
         }
         rows.push_back(object);
       }
-      Json object = {{"table", name.ToString()}, {"from", diff.from},        {"to", diff.to},     {"schema_changes", diff.schema},
-                     {"added", diff.added},      {"removed", diff.removed}, {"sample", rows}};
+      Json object = {
+          {"table", name.ToString()}, {"from", diff.from},       {"to", diff.to}, {"schema_changes", diff.schema},
+          {"added", diff.added},      {"removed", diff.removed}, {"sample", rows}};
       object["changed"] = diff.changed ? Json(*diff.changed) : Json();
       invocation.PrintJson(object);
       return {};
@@ -329,9 +351,11 @@ int RunTableDiff(Invocation& invocation) {
     terminal.Out(fmt::format("{} from version {} to {}", name.ToString(), diff.from, diff.to));
     for (const auto& change : diff.schema) terminal.Out("  " + change);
     auto count = [&](int64_t n, std::string_view what, Colour colour) {
-      return terminal.Paint(fmt::format("{} {} {}", FormatCount(n), n == 1 ? "row" : "rows", what), n > 0 ? colour : Colour::kNone);
+      return terminal.Paint(fmt::format("{} {} {}", FormatCount(n), n == 1 ? "row" : "rows", what),
+                            n > 0 ? colour : Colour::kNone);
     };
-    std::string line = "  " + count(diff.added, "added", Colour::kGreen) + ", " + count(diff.removed, "removed", Colour::kRed);
+    std::string line =
+        "  " + count(diff.added, "added", Colour::kGreen) + ", " + count(diff.removed, "removed", Colour::kRed);
     if (diff.changed) line += ", " + count(*diff.changed, "changed", Colour::kYellow);
     terminal.Out(line);
     if (!diff.sample.rows.empty()) terminal.Out(ResultTable(diff.sample, -1, terminal));
@@ -347,14 +371,16 @@ int RunTableRestore(Invocation& invocation) {
     auto version = QUERN_TRY(VersionOption(invocation, "version"));
     auto moment = invocation.args.Get("at");
     if (version.has_value() == moment.has_value()) {
-      return Fail(Error(ErrorCode::kUsage, "say to which state: --version N or --at TIME").Hint("quern table history shows the versions"));
+      return Fail(Error(ErrorCode::kUsage, "say to which state: --version N or --at TIME")
+                      .Hint("quern table history shows the versions"));
     }
     if (moment) version = QUERN_TRY(opened.get().VersionAt(name, QUERN_TRY(ParseTimestamp(*moment, TimeZone::Utc()))));
     auto made = QUERN_TRY(opened.get().Restore(name, *version, {}));
     if (invocation.json()) {
       invocation.PrintJson({{"table", name.ToString()}, {"restored", *version}, {"version", made}});
     } else {
-      invocation.terminal.Say(fmt::format("{} is as it was at version {}; this is version {}", name.ToString(), *version, made));
+      invocation.terminal.Say(
+          fmt::format("{} is as it was at version {}; this is version {}", name.ToString(), *version, made));
     }
     return {};
   });

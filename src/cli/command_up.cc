@@ -19,11 +19,13 @@ class UpLog : public schedule::RunObserver {
  public:
   explicit UpLog(const Invocation& invocation) : invocation_(invocation) {}
   void RunBegins(const RunContext& run, int total, int done) override {
-    Say(fmt::format("{}: begins, {} nodes{}", run.dag_run, total, done > 0 ? fmt::format(", {} done before", done) : ""));
+    Say(fmt::format("{}: begins, {} nodes{}", run.dag_run, total,
+                    done > 0 ? fmt::format(", {} done before", done) : ""));
   }
   void TaskEnds(const schedule::FinishedTask& task, int, int) override {
     if (task.state != "failed" && task.state != "warned") return;
-    Say(fmt::format("{} {}: {}", task.node->id, StateWord(task.state), task.result.error ? task.result.error->ToString() : task.result.message));
+    Say(fmt::format("{} {}: {}", task.node->id, StateWord(task.state),
+                    task.result.error ? task.result.error->ToString() : task.result.message));
   }
   void Say(const std::string& text) const {
     auto now = FormatUtc(std::chrono::floor<std::chrono::seconds>(invocation_.clock->Now()));
@@ -43,7 +45,8 @@ int RunUp(Invocation& invocation) {
   if (!project) return code;
   auto schedules = project->AllSchedules();
   if (schedules.empty()) {
-    return invocation.Failed(Error(ErrorCode::kProject, "quern.yml has no schedule: there is nothing to keep running").Hint("add one under 'schedules'"));
+    return invocation.Failed(Error(ErrorCode::kProject, "quern.yml has no schedule: there is nothing to keep running")
+                                 .Hint("add one under 'schedules'"));
   }
   auto store = project->runs();
   if (!store) return invocation.Failed(store.error());
@@ -65,29 +68,35 @@ int RunUp(Invocation& invocation) {
   RunContext base = project->BaseContext();
   auto ended = [&](const RunReport& report) {
     auto summary = project::Summarise(report);
-    log.Say(fmt::format("{}: {} in {}: {}", report.dag_run, report.state, FormatDuration(summary.seconds), summary.Line()));
+    log.Say(
+        fmt::format("{}: {} in {}: {}", report.dag_run, report.state, FormatDuration(summary.seconds), summary.Line()));
     std::lock_guard lock(report_mutex);
     auto written = WriteReport(*project);
     if (!written) log.Say("the report cannot be written: " + written.error().message());
   };
-  auto run = [&](const Schedule& schedule, const Interval& interval, const Cancellation& cancellation) -> Result<RunReport> {
+  auto run = [&](const Schedule& schedule, const Interval& interval,
+                 const Cancellation& cancellation) -> Result<RunReport> {
     auto work = QUERN_TRY(project->SelectFor(schedule.name, {}, {}));
-    auto report = QUERN_TRY(schedule::Run(work, schedule::ContextOf(schedule, interval, base), runner_options(schedule, cancellation)));
+    auto report = QUERN_TRY(
+        schedule::Run(work, schedule::ContextOf(schedule, interval, base), runner_options(schedule, cancellation)));
     ended(report);
     return report;
   };
   auto resume = [&](const Schedule& schedule, const Cancellation& cancellation) -> Result<void> {
     auto work = QUERN_TRY(project->SelectFor(schedule.name, {}, {}));
-    schedule::BackfillOptions options{.runner = runner_options(schedule, cancellation),
-                                      .base = base,
-                                      .preparer = &project->preparer(),
-                                      .interval_begins = {},
-                                      .interval_ends = [&](const RunContext&, const RunReport& report) { ended(report); },
-                                      .restored = {}};
+    schedule::BackfillOptions options{
+        .runner = runner_options(schedule, cancellation),
+        .base = base,
+        .preparer = &project->preparer(),
+        .interval_begins = {},
+        .interval_ends = [&](const RunContext&, const RunReport& report) { ended(report); },
+        .restored = {}};
     QUERN_TRY(schedule::ResumeRerun(schedule, work, options));
     return {};
   };
-  schedule::Scheduler scheduler(schedules, {.clock = invocation.clock.get(), .store = *store, .parallel = static_cast<int>(schedules.size())}, run, resume);
+  schedule::Scheduler scheduler(
+      schedules, {.clock = invocation.clock.get(), .store = *store, .parallel = static_cast<int>(schedules.size())},
+      run, resume);
   auto services = StartServices(invocation, *project, scheduler);
   if (!services) return invocation.Failed(services.error());
   std::vector<std::string> names;

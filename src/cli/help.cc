@@ -66,7 +66,9 @@ std::string Rows(const std::vector<std::pair<std::string, std::string>>& rows, s
 
 }  // namespace
 
-std::string Version() { return QUERN_VERSION; }
+std::string Version() {
+  return QUERN_VERSION;
+}
 
 std::string UsageLine(const CommandSpec& command) {
   std::string out = "quern " + command.name;
@@ -76,8 +78,7 @@ std::string UsageLine(const CommandSpec& command) {
 }
 
 std::string Overview() {
-  std::string out =
-      "quern: from landed files to tested tables, by one program.\n\nusage: quern COMMAND [options]\n\n";
+  std::string out = "quern: from landed files to tested tables, by one program.\n\nusage: quern COMMAND [options]\n\n";
   std::vector<std::pair<std::string, std::string>> rows;
   std::map<std::string, size_t> grouped;  // "table" -> its row
   for (const auto& command : Commands()) {
@@ -135,7 +136,8 @@ std::string CommandsAsMarkdown() {
     if (!command.about.empty()) out += "\n" + ReplaceAll(command.about, "\n", "\n\n") + "\n";
     if (!command.positionals.empty()) {
       out += "\n| argument | |\n| --- | --- |\n";
-      for (const auto& p : command.positionals) out += fmt::format("| `{}` | {} |\n", cell(PositionalLabel(p)), cell(p.help));
+      for (const auto& p : command.positionals)
+        out += fmt::format("| `{}` | {} |\n", cell(PositionalLabel(p)), cell(p.help));
     }
     if (!command.options.empty()) {
       out += "\n| option | |\n| --- | --- |\n";

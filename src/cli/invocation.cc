@@ -16,9 +16,12 @@ int ExitCodeOf(const Error& error) {
     case ErrorCode::kDbtProject:
     case ErrorCode::kStateSchema:
       return kCouldNotRun;
-    case ErrorCode::kCancelled: return kStopped;
-    case ErrorCode::kIntervalRunning: return kBusy;
-    default: return kFailed;
+    case ErrorCode::kCancelled:
+      return kStopped;
+    case ErrorCode::kIntervalRunning:
+      return kBusy;
+    default:
+      return kFailed;
   }
 }
 

@@ -23,7 +23,8 @@ int Main(std::vector<std::string> words) {
   SetLogLevelFromEnvironment();
 
   Invocation invocation;
-  invocation.terminal = Terminal({.colour_allowed = !Has(words, "--no-color"), .quiet = Has(words, "--quiet") || Has(words, "-q")});
+  invocation.terminal =
+      Terminal({.colour_allowed = !Has(words, "--no-color"), .quiet = Has(words, "--quiet") || Has(words, "-q")});
   auto& terminal = invocation.terminal;
   if (words.empty() || words[0] == "-h" || words[0] == "--help") {
     terminal.OutRaw(Overview());
@@ -35,7 +36,8 @@ int Main(std::vector<std::string> words) {
   }
   auto found = FindCommand(Commands(), words);
   if (!found) return invocation.Failed(found.error());
-  if (!found->command) return invocation.Failed(Error(ErrorCode::kUsage, "no command was given").Hint("quern help lists them"));
+  if (!found->command)
+    return invocation.Failed(Error(ErrorCode::kUsage, "no command was given").Hint("quern help lists them"));
   invocation.command = found->command;
   invocation.words = found->rest;
   if (!found->command->passes_through) {

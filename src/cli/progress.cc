@@ -43,8 +43,9 @@ void Progress::TaskStarts(const schedule::Node& node, int) {
 void Progress::TaskRetries(const schedule::Node& node, int try_number, const schedule::TaskResult& failed) {
   std::erase(running_, ShortName(node));
   ClearLive();
-  terminal_.Say(fmt::format("        {}  {} {}: try {} failed{}", terminal_.Paint(Fit("retry", 9), Colour::kYellow), node.kind, ShortName(node),
-                            try_number, failed.error ? ": " + failed.error->message() : ""));
+  terminal_.Say(fmt::format("        {}  {} {}: try {} failed{}", terminal_.Paint(Fit("retry", 9), Colour::kYellow),
+                            node.kind, ShortName(node), try_number,
+                            failed.error ? ": " + failed.error->message() : ""));
   ShowLive();
 }
 
@@ -71,11 +72,15 @@ void Progress::TaskEnds(const schedule::FinishedTask& task, int finished, int to
     bool ran = task.state != "skipped" && task.state != "cancelled";
     int room = terminal_.width() > 0 ? std::clamp(terminal_.width() - 60, 24, 60) : 44;
     auto name = ShortName(*task.node);
-    auto shown = DisplayWidth(name) > static_cast<size_t>(room) && terminal_.width() == 0 ? name : Fit(name, static_cast<size_t>(room));
-    auto line = fmt::format("{:>{}}/{}  {}  {}  {}  {}", finished, width, total, terminal_.Paint(Fit(StateWord(task.state), 9), StateColour(task.state)),
+    auto shown = DisplayWidth(name) > static_cast<size_t>(room) && terminal_.width() == 0
+                     ? name
+                     : Fit(name, static_cast<size_t>(room));
+    auto line = fmt::format("{:>{}}/{}  {}  {}  {}  {}", finished, width, total,
+                            terminal_.Paint(Fit(StateWord(task.state), 9), StateColour(task.state)),
                             Fit(task.node->kind, 8), shown, result);
     if (ran) line += (result.empty() ? "" : "  ") + terminal_.Paint(FormatDuration(seconds), Colour::kGrey);
-    terminal_.Say(std::string(line.begin(), std::find_if(line.rbegin(), line.rend(), [](char c) { return c != ' '; }).base()));
+    terminal_.Say(
+        std::string(line.begin(), std::find_if(line.rbegin(), line.rend(), [](char c) { return c != ' '; }).base()));
     if (task.state == "failed" && task.result.error) {
       terminal_.Say("    " + task.node->id);
       for (const auto& text : Split(terminal_.DescribeError(*task.result.error), '\n')) terminal_.Say("    " + text);

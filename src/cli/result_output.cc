@@ -10,16 +10,21 @@ namespace quern::cli {
 namespace {
 
 // What a sink answers when its reader went away: the command ends quietly.
-tl::unexpected<Error> NobodyReads() { return Fail(ErrorCode::kCancelled, "nobody reads the output any more"); }
+tl::unexpected<Error> NobodyReads() {
+  return Fail(ErrorCode::kCancelled, "nobody reads the output any more");
+}
 
 std::string CsvField(const engine::Value& value) {
   if (engine::IsNull(value)) return "";
   auto text = engine::ToText(value);
-  bool quote = text.empty() || text.find_first_of("\",\r\n") != std::string::npos || text.front() == ' ' || text.back() == ' ';
+  bool quote =
+      text.empty() || text.find_first_of("\",\r\n") != std::string::npos || text.front() == ' ' || text.back() == ' ';
   return quote ? "\"" + ReplaceAll(text, "\"", "\"\"") + "\"" : text;
 }
 
-std::string Record(const std::vector<std::string>& fields) { return Join(fields, ",") + "\n"; }
+std::string Record(const std::vector<std::string>& fields) {
+  return Join(fields, ",") + "\n";
+}
 
 class Csv : public engine::RowSink {
  public:
@@ -47,20 +52,23 @@ class Csv : public engine::RowSink {
 };
 
 bool IsNested(const std::string& type) {
-  return type.ends_with("]") || type.starts_with("STRUCT(") || type.starts_with("MAP(") || type == "JSON" || type.starts_with("UNION(");
+  return type.ends_with("]") || type.starts_with("STRUCT(") || type.starts_with("MAP(") || type == "JSON" ||
+         type.starts_with("UNION(");
 }
 
 }  // namespace
 
 bool IsNumeric(const std::string& type) {
-  for (std::string_view name : {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
-                                "UHUGEINT", "FLOAT", "DOUBLE"}) {
+  for (std::string_view name : {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
+                                "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE"}) {
     if (type == name) return true;
   }
   return type.starts_with("DECIMAL");
 }
 
-std::unique_ptr<engine::RowSink> CsvSink(Write write) { return std::make_unique<Csv>(std::move(write)); }
+std::unique_ptr<engine::RowSink> CsvSink(Write write) {
+  return std::make_unique<Csv>(std::move(write));
+}
 
 std::string ValueToJson(const engine::Value& value, const std::string& type) {
   if (engine::IsNull(value)) return "null";
@@ -75,7 +83,8 @@ std::string ValueToJson(const engine::Value& value, const std::string& type) {
 
 Result<void> JsonSink::Begin(const std::vector<engine::Column>& columns) {
   columns_ = columns;
-  for (const auto& column : columns) names_.push_back(Json(column.name).dump(-1, ' ', false, Json::error_handler_t::replace));
+  for (const auto& column : columns)
+    names_.push_back(Json(column.name).dump(-1, ' ', false, Json::error_handler_t::replace));
   begun_ = true;
   if (!write_("[")) return NobodyReads();
   return {};

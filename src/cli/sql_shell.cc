@@ -137,7 +137,8 @@ class Shell {
       terminal_.PrintError(Relocated(result.error(), whole, statement, ""), whole);
       return false;
     }
-    ShowResult(*result, limit_, terminal_, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    ShowResult(*result, limit_, terminal_,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
     return true;
   }
 
@@ -153,7 +154,8 @@ class Shell {
       Schema(words[1]);
     } else {
       auto hint = DidYouMean(words[0], {".tables", ".schema", ".quit", ".help"});
-      terminal_.PrintError(Error(ErrorCode::kUsage, fmt::format("no such command: {}", line)).Hint(hint.empty() ? ".help lists them" : hint));
+      terminal_.PrintError(Error(ErrorCode::kUsage, fmt::format("no such command: {}", line))
+                               .Hint(hint.empty() ? ".help lists them" : hint));
     }
     return true;
   }
@@ -186,9 +188,11 @@ class Shell {
 }  // namespace
 
 void ShowResult(const engine::QueryResult& result, int64_t limit, const Terminal& terminal, double seconds) {
-  auto time = terminal.out_is_terminal() ? terminal.Paint(" in " + FormatDuration(seconds), Colour::kGrey) : std::string();
+  auto time =
+      terminal.out_is_terminal() ? terminal.Paint(" in " + FormatDuration(seconds), Colour::kGrey) : std::string();
   if (result.rows_changed >= 0) {
-    terminal.Out(fmt::format("{} {} changed{}", FormatCount(result.rows_changed), result.rows_changed == 1 ? "row" : "rows", time));
+    terminal.Out(fmt::format("{} {} changed{}", FormatCount(result.rows_changed),
+                             result.rows_changed == 1 ? "row" : "rows", time));
   } else if (result.columns.empty()) {
     terminal.Out("done" + time);
   } else {
@@ -212,7 +216,8 @@ Error Relocated(const Error& error, const std::string& whole, const Statement& s
 
 int RunShell(Invocation& invocation, warehouse::Warehouse& warehouse, warehouse::Session& session, int64_t limit) {
   auto& terminal = invocation.terminal;
-  terminal.Say(terminal.Paint(fmt::format("{}  (.help lists what there is beside SQL)", warehouse.options().root.string()), Colour::kGrey));
+  terminal.Say(terminal.Paint(
+      fmt::format("{}  (.help lists what there is beside SQL)", warehouse.options().root.string()), Colour::kGrey));
   InterruptHandler on_interrupt([&] { session.Interrupt(); });
   auto stop = invocation.cancellation.OnCancel([&] { session.Interrupt(); });
   Shell(invocation, warehouse, session, limit).Loop(invocation.cancellation);

@@ -12,7 +12,9 @@ struct Scan {
   bool inside = false;  // a quote or a comment has no end
 };
 
-bool IsIdentifier(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+bool IsIdentifier(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
+}
 
 // The position after a quoted text that starts at `at`; npos when it has no end.
 size_t AfterQuote(std::string_view sql, size_t at) {
@@ -93,7 +95,9 @@ Scan ScanSql(std::string_view sql) {
 
 }  // namespace
 
-std::vector<Statement> SplitStatements(std::string_view sql) { return ScanSql(sql).statements; }
+std::vector<Statement> SplitStatements(std::string_view sql) {
+  return ScanSql(sql).statements;
+}
 
 bool WantsMore(std::string_view sql) {
   auto scan = ScanSql(sql);

@@ -41,7 +41,9 @@ void Install(int number, void (*handler)(int)) {
 }  // namespace
 
 // A handler, not SIG_IGN: exec gives children the default back, an ignored signal would stay ignored in them.
-void SurviveBrokenPipes() { Install(SIGPIPE, Nothing); }
+void SurviveBrokenPipes() {
+  Install(SIGPIPE, Nothing);
+}
 
 StopOnSignal::StopOnSignal(Cancellation cancellation) : cancellation_(std::move(cancellation)) {
   if (pipe2(pipe_, O_CLOEXEC) != 0) return;
@@ -74,8 +76,8 @@ InterruptHandler::~InterruptHandler() {
 }
 
 void StopOnSignal::Watch() {
-  // Cancel() runs callbacks that may take a moment (interrupting queries, signalling children); a second signal must still
-  // be seen, so they run on a thread of their own.
+  // Cancel() runs callbacks that may take a moment (interrupting queries, signalling children); a second signal must
+  // still be seen, so they run on a thread of their own.
   std::thread canceller;
   char byte = 0;
   int seen = 0;

@@ -6,8 +6,8 @@
 
 namespace quern::cli {
 
-/// Turns SIGINT and SIGTERM into a cancellation: the first cancels, a second one ends the process at once. The handlers only
-/// write to a pipe; a thread does the work. One per process.
+/// Turns SIGINT and SIGTERM into a cancellation: the first cancels, a second one ends the process at once. The handlers
+/// only write to a pipe; a thread does the work. One per process.
 class StopOnSignal {
  public:
   explicit StopOnSignal(Cancellation cancellation);
@@ -22,7 +22,8 @@ class StopOnSignal {
   std::thread thread_;
 };
 
-/// While it lives, SIGINT calls `handler` (on the watching thread) instead of stopping the process: for shells. One at a time.
+/// While it lives, SIGINT calls `handler` (on the watching thread) instead of stopping the process: for shells. One at
+/// a time.
 class InterruptHandler {
  public:
   explicit InterruptHandler(std::function<void()> handler);

@@ -35,7 +35,8 @@ struct Layout {
 };
 
 // Cuts the widest columns first, down to kLeast each; then leaves out columns from the middle.
-Layout Plan(const TextTable& table, const std::vector<std::vector<std::string>>& cells, int width, size_t between, size_t around) {
+Layout Plan(const TextTable& table, const std::vector<std::vector<std::string>>& cells, int width, size_t between,
+            size_t around) {
   Layout out;
   std::vector<size_t> natural;
   for (size_t c = 0; c < table.columns.size(); ++c) {
@@ -48,11 +49,13 @@ Layout Plan(const TextTable& table, const std::vector<std::vector<std::string>>&
   if (width <= 0) return out;
   auto room = static_cast<size_t>(width);
   auto total = [&] {
-    return std::accumulate(out.widths.begin(), out.widths.end(), size_t{0}) + between * (out.widths.empty() ? 0 : out.widths.size() - 1) + around;
+    return std::accumulate(out.widths.begin(), out.widths.end(), size_t{0}) +
+           between * (out.widths.empty() ? 0 : out.widths.size() - 1) + around;
   };
   auto least_total = [&] {
     size_t sum = around + between * (out.shown.size() - 1);
-    for (size_t c : out.shown) sum += std::min(natural[c], std::max(kLeast, std::min<size_t>(DisplayWidth(table.columns[c].name), 10)));
+    for (size_t c : out.shown)
+      sum += std::min(natural[c], std::max(kLeast, std::min<size_t>(DisplayWidth(table.columns[c].name), 10)));
     return sum;
   };
   while (out.shown.size() > 2 && least_total() > room) {
@@ -84,7 +87,8 @@ std::string HiddenNote(const TextTable& table, const Layout& layout, const Termi
   if (layout.hidden.empty()) return "";
   std::vector<std::string> names;
   for (size_t c : layout.hidden) names.push_back(table.columns[c].name);
-  return terminal.Paint(fmt::format("not shown, the terminal is too narrow: {}", Join(names, ", ")), Colour::kGrey) + "\n";
+  return terminal.Paint(fmt::format("not shown, the terminal is too narrow: {}", Join(names, ", ")), Colour::kGrey) +
+         "\n";
 }
 
 }  // namespace

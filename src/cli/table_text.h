@@ -20,8 +20,8 @@ struct TextTable {
   void Add(std::vector<std::optional<std::string>> row) { rows.push_back(std::move(row)); }
 };
 
-/// Draws the table in at most `width` columns (0: no limit). Wide columns are cut (…); when even that does not help, columns
-/// in the middle are left out, and a line says which.
+/// Draws the table in at most `width` columns (0: no limit). Wide columns are cut (…); when even that does not help,
+/// columns in the middle are left out, and a line says which.
 std::string Draw(const TextTable& table, int width, const Terminal& terminal);
 
 /// Columns two blanks apart, no lines around: for lists.

@@ -15,19 +15,29 @@ namespace {
 
 const char* Code(Colour colour) {
   switch (colour) {
-    case Colour::kNone: return "";
-    case Colour::kRed: return "\x1b[31m";
-    case Colour::kGreen: return "\x1b[32m";
-    case Colour::kYellow: return "\x1b[33m";
-    case Colour::kBlue: return "\x1b[34m";
-    case Colour::kCyan: return "\x1b[36m";
-    case Colour::kGrey: return "\x1b[90m";
-    case Colour::kBold: return "\x1b[1m";
+    case Colour::kNone:
+      return "";
+    case Colour::kRed:
+      return "\x1b[31m";
+    case Colour::kGreen:
+      return "\x1b[32m";
+    case Colour::kYellow:
+      return "\x1b[33m";
+    case Colour::kBlue:
+      return "\x1b[34m";
+    case Colour::kCyan:
+      return "\x1b[36m";
+    case Colour::kGrey:
+      return "\x1b[90m";
+    case Colour::kBold:
+      return "\x1b[1m";
   }
   return "";
 }
 
-void Write(FILE* stream, std::string_view text) { std::fwrite(text.data(), 1, text.size(), stream); }
+void Write(FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
 
 // The code point that begins at text[i], moving i past it; invalid bytes count as one each.
 char32_t NextCodePoint(std::string_view text, size_t& i) {
@@ -91,8 +101,12 @@ std::string Terminal::PaintErr(std::string_view text, Colour colour) const {
   return fmt::format("{}{}\x1b[0m", Code(colour), text);
 }
 
-void Terminal::Out(std::string_view text) const { Write(stdout, MaskSecrets(std::string(text) + "\n")); }
-void Terminal::OutRaw(std::string_view text) const { Write(stdout, MaskSecrets(std::string(text))); }
+void Terminal::Out(std::string_view text) const {
+  Write(stdout, MaskSecrets(std::string(text) + "\n"));
+}
+void Terminal::OutRaw(std::string_view text) const {
+  Write(stdout, MaskSecrets(std::string(text)));
+}
 void Terminal::Say(std::string_view text) const {
   if (options_.quiet) return;
   Out(text);
@@ -134,7 +148,8 @@ std::string Terminal::Excerpt(const SourcePos& pos, std::string_view source) con
   std::string out = fmt::format("  {} | {}\n", PaintErr(number, Colour::kGrey), shown);
   if (pos.column > 0) {
     size_t before = DisplayWidth(std::string_view(shown).substr(0, std::min(column - from, shown.size())));
-    out += fmt::format("  {} | {}{}\n", std::string(number.size(), ' '), std::string(before, ' '), PaintErr("^", Colour::kRed));
+    out += fmt::format("  {} | {}{}\n", std::string(number.size(), ' '), std::string(before, ' '),
+                       PaintErr("^", Colour::kRed));
   }
   return out;
 }
@@ -161,10 +176,18 @@ std::string Terminal::Describe(const Error& error, bool warning, std::string_vie
   return out;
 }
 
-void Terminal::PrintError(const Error& error) const { Err(Describe(error, false, {})); }
-void Terminal::PrintWarning(const Error& warning) const { Err(Describe(warning, true, {})); }
-void Terminal::PrintError(const Error& error, std::string_view source) const { Err(Describe(error, false, source)); }
-std::string Terminal::DescribeError(const Error& error, bool warning) const { return Describe(error, warning, {}); }
+void Terminal::PrintError(const Error& error) const {
+  Err(Describe(error, false, {}));
+}
+void Terminal::PrintWarning(const Error& warning) const {
+  Err(Describe(warning, true, {}));
+}
+void Terminal::PrintError(const Error& error, std::string_view source) const {
+  Err(Describe(error, false, source));
+}
+std::string Terminal::DescribeError(const Error& error, bool warning) const {
+  return Describe(error, warning, {});
+}
 
 size_t DisplayWidth(std::string_view text) {
   size_t width = 0;

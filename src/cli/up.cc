@@ -10,7 +10,8 @@ constexpr int kDefaultPort = 8470;
 
 class StatusService : public UpServices {
  public:
-  StatusService(std::unique_ptr<server::HttpServer> server, std::string address) : server_(std::move(server)), address_(std::move(address)) {}
+  StatusService(std::unique_ptr<server::HttpServer> server, std::string address)
+      : server_(std::move(server)), address_(std::move(address)) {}
   std::string Where() const override { return fmt::format("http://{}:{}", address_, server_->port()); }
 
  private:
@@ -20,7 +21,8 @@ class StatusService : public UpServices {
 
 }  // namespace
 
-Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, project::Project& project, schedule::Scheduler& scheduler) {
+Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, project::Project& project,
+                                                  schedule::Scheduler& scheduler) {
   if (invocation.args.Flag("no-http")) return nullptr;
   auto port = QUERN_TRY(invocation.args.Int("port", 0));
   if (port && *port > 65535) return Fail(Error(ErrorCode::kUsage, "--port must be at most 65535"));

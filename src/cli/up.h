@@ -16,6 +16,7 @@ class UpServices {
 };
 
 /// Starts them; null when there are none to start. `project` and `scheduler` outlive them.
-Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, project::Project& project, schedule::Scheduler& scheduler);
+Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, project::Project& project,
+                                                  schedule::Scheduler& scheduler);
 
 }  // namespace quern::cli

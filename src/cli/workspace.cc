@@ -15,7 +15,8 @@ Result<project::OpenOptions> OpenOptionsOf(const Invocation& invocation) {
   if (auto text = args.Get("vars")) {
     auto vars = Yaml::Parse(*text, "--vars");
     if (!vars || !(vars->is_mapping() || vars->is_null())) {
-      auto error = Error(ErrorCode::kUsage, fmt::format("--vars is no mapping: {}", *text)).Hint("write it as '{key: value}'");
+      auto error =
+          Error(ErrorCode::kUsage, fmt::format("--vars is no mapping: {}", *text)).Hint("write it as '{key: value}'");
       if (!vars) error = std::move(error).Because(vars.error());
       return Fail(std::move(error));
     }
@@ -59,7 +60,8 @@ std::unique_ptr<project::Project> LoadProject(Invocation& invocation, int& exit_
     return nullptr;
   }
   int count = ShowDiagnostics(invocation, diagnostics);
-  invocation.terminal.Err(fmt::format("\nthe project has {} {}: nothing was run", count, count == 1 ? "error" : "errors"));
+  invocation.terminal.Err(
+      fmt::format("\nthe project has {} {}: nothing was run", count, count == 1 ? "error" : "errors"));
   return nullptr;
 }
 
@@ -68,7 +70,8 @@ Result<OpenedWarehouse> OpenedWarehouse::Open(Invocation& invocation) {
   if (auto folder = invocation.args.Get("warehouse")) {
     std::error_code error;
     if (!std::filesystem::is_directory(*folder, error)) {
-      return Fail(Error(ErrorCode::kUsage, fmt::format("there is no folder '{}'", *folder)).Hint("--warehouse names a warehouse's folder"));
+      return Fail(Error(ErrorCode::kUsage, fmt::format("there is no folder '{}'", *folder))
+                      .Hint("--warehouse names a warehouse's folder"));
     }
     out.own_ = QUERN_TRY(warehouse::Warehouse::Open({.root = std::filesystem::absolute(*folder)}));
     out.warehouse_ = out.own_.get();
@@ -84,7 +87,8 @@ Result<warehouse::TableName> ParseTableName(const std::string& text) {
   auto parts = Split(text, '.');
   if (parts.size() == 1) parts.insert(parts.begin(), "main");
   if (parts.size() != 2 || parts[0].empty() || parts[1].empty()) {
-    return Fail(Error(ErrorCode::kUsage, fmt::format("'{}' is no table's name", text)).Hint("write it as schema.table"));
+    return Fail(
+        Error(ErrorCode::kUsage, fmt::format("'{}' is no table's name", text)).Hint("write it as schema.table"));
   }
   return warehouse::TableName{parts[0], parts[1]};
 }

@@ -9,11 +9,17 @@
 namespace quern::dbt {
 namespace {
 
-Json OrNull(const std::optional<std::string>& value) { return value ? Json(*value) : Json(nullptr); }
-Json TextOrNull(const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); }
+Json OrNull(const std::optional<std::string>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+Json TextOrNull(const std::string& value) {
+  return value.empty() ? Json(nullptr) : Json(value);
+}
 
 /// dbt writes times with microseconds and Z.
-std::string ArtifactTime(Timestamp t) { return FormatTime(LocalTime(t.time_since_epoch()), "%Y-%m-%dT%H:%M:%S.%fZ"); }
+std::string ArtifactTime(Timestamp t) {
+  return FormatTime(LocalTime(t.time_since_epoch()), "%Y-%m-%dT%H:%M:%S.%fZ");
+}
 
 Json ColumnsJson(const std::vector<ColumnInfo>& columns) {
   Json out = Json::object();
@@ -34,7 +40,8 @@ Json ColumnsJson(const std::vector<ColumnInfo>& columns) {
 
 Json RefsJson(const std::vector<Ref>& refs) {
   Json out = Json::array();
-  for (const auto& ref : refs) out.push_back({{"name", ref.name}, {"package", OrNull(ref.package)}, {"version", OrNull(ref.version)}});
+  for (const auto& ref : refs)
+    out.push_back({{"name", ref.name}, {"package", OrNull(ref.package)}, {"version", OrNull(ref.version)}});
   return out;
 }
 
@@ -44,15 +51,13 @@ Json SourceRefsJson(const std::vector<SourceRef>& sources) {
   return out;
 }
 
-Json DependsOn(const ManifestNode& node) { return {{"macros", node.depends_on_macros}, {"nodes", node.depends_on}}; }
+Json DependsOn(const ManifestNode& node) {
+  return {{"macros", node.depends_on_macros}, {"nodes", node.depends_on}};
+}
 
 Json CommonJson(const ManifestNode& node) {
-  return {{"name", node.name},
-          {"resource_type", ResourceTypeName(node.type)},
-          {"package_name", node.package},
-          {"path", node.path},
-          {"original_file_path", node.original_file_path},
-          {"unique_id", node.unique_id},
+  return {{"name", node.name}, {"resource_type", ResourceTypeName(node.type)},  {"package_name", node.package},
+          {"path", node.path}, {"original_file_path", node.original_file_path}, {"unique_id", node.unique_id},
           {"fqn", node.fqn}};
 }
 
@@ -154,7 +159,8 @@ Json NodeJson(const ManifestNode& node, const CompiledCode* compiled) {
   if (node.type == ResourceType::kSource) return SourceJson(node);
   if (node.type == ResourceType::kExposure) return ExposureJson(node);
   Json out = CommonJson(node);
-  Json checksum = node.checksum.empty() ? Json{{"name", "none"}, {"checksum", ""}} : Json{{"name", "sha256"}, {"checksum", node.checksum}};
+  Json checksum = node.checksum.empty() ? Json{{"name", "none"}, {"checksum", ""}}
+                                        : Json{{"name", "sha256"}, {"checksum", node.checksum}};
   out.update({{"database", node.database},
               {"schema", node.schema},
               {"alias", node.alias},
@@ -211,11 +217,15 @@ Json NodeJson(const ManifestNode& node, const CompiledCode* compiled) {
         out["column_name"] = OrNull(node.test->column_name);
         out["file_key_name"] = TextOrNull(node.test->file_key_name);
         out["attached_node"] = OrNull(node.test->attached_node);
-        out["test_metadata"] = {{"name", node.test->name}, {"kwargs", node.test->kwargs}, {"namespace", OrNull(node.test->package)}};
+        out["test_metadata"] = {
+            {"name", node.test->name}, {"kwargs", node.test->kwargs}, {"namespace", OrNull(node.test->package)}};
       }
       break;
-    case ResourceType::kOperation: out["index"] = node.hook_index >= 0 ? Json(node.hook_index) : Json(nullptr); break;
-    default: break;
+    case ResourceType::kOperation:
+      out["index"] = node.hook_index >= 0 ? Json(node.hook_index) : Json(nullptr);
+      break;
+    default:
+      break;
   }
   return out;
 }
@@ -236,7 +246,10 @@ Json MacroJson(const MacroNode& macro) {
           {"patch_path", OrNull(macro.patch_path)},
           {"arguments", macro.arguments},
           {"created_at", 0.0},
-          {"supported_languages", macro.is_materialization ? Json(macro.supported_languages.empty() ? std::vector<std::string>{"sql"} : macro.supported_languages) : Json(nullptr)}};
+          {"supported_languages",
+           macro.is_materialization
+               ? Json(macro.supported_languages.empty() ? std::vector<std::string>{"sql"} : macro.supported_languages)
+               : Json(nullptr)}};
 }
 
 Json ManifestJson(const Workspace& workspace, const std::map<std::string, CompiledCode>& compiled) {
@@ -253,8 +266,9 @@ Json ManifestJson(const Workspace& workspace, const std::map<std::string, Compil
     if (metadata["quoting"].contains(key)) metadata["quoting"][key] = value;
   }
   Json out = {{"metadata", std::move(metadata)}};
-  for (const char* part : {"nodes", "sources", "macros", "docs", "exposures", "metrics", "groups", "selectors", "disabled", "parent_map",
-                           "child_map", "group_map", "saved_queries", "semantic_models", "unit_tests", "functions"}) {
+  for (const char* part :
+       {"nodes", "sources", "macros", "docs", "exposures", "metrics", "groups", "selectors", "disabled", "parent_map",
+        "child_map", "group_map", "saved_queries", "semantic_models", "unit_tests", "functions"}) {
     out[part] = Json::object();
   }
   for (const auto& [id, node] : manifest.nodes) {

@@ -14,8 +14,8 @@ class Workspace;
 
 /// What compiling a node gave.
 struct CompiledCode {
-  std::string code;               ///< with ephemeral models' code put in front
-  std::string path;               ///< of the compiled file, relative to the project: "target/compiled/shop/models/a.sql"
+  std::string code;  ///< with ephemeral models' code put in front
+  std::string path;  ///< of the compiled file, relative to the project: "target/compiled/shop/models/a.sql"
   struct Cte {
     std::string id;
     std::string sql;
@@ -26,10 +26,10 @@ struct CompiledCode {
 /// How a node's run ended, in the words of run_results.json.
 struct NodeResult {
   std::string unique_id;
-  std::string status;             ///< success, error, skipped; tests: pass, warn, fail, error, skipped
-  std::string message;            ///< "" is written as null
+  std::string status;   ///< success, error, skipped; tests: pass, warn, fail, error, skipped
+  std::string message;  ///< "" is written as null
   std::optional<int64_t> failures;
-  double execution_time = 0;      ///< seconds
+  double execution_time = 0;  ///< seconds
   std::string thread_id = "Thread-1";
   Json adapter_response = Json::object();
   std::optional<Interval> compiling, executing;

@@ -57,7 +57,8 @@ class BindCheck {
     if (made_.insert(Lower(schema)).second) {
       if (!session_->Execute("CREATE SCHEMA IF NOT EXISTS " + schema, false)) return false;
     }
-    return session_->Execute("CREATE OR REPLACE TABLE " + schema + "." + QuoteIdentifier(node.alias) + " " + as, false).has_value();
+    return session_->Execute("CREATE OR REPLACE TABLE " + schema + "." + QuoteIdentifier(node.alias) + " " + as, false)
+        .has_value();
   }
 
   /// A source is known when its columns are declared with types; else what reads it cannot be looked into.
@@ -69,7 +70,8 @@ class BindCheck {
       if (!column.data_type) return false;
       columns += (columns.empty() ? "" : ", ") + QuoteIdentifier(column.name) + " " + *column.data_type;
     }
-    if (columns.empty() || source.config.value("meta", Json::object()).value("complete_columns", false) == false) return false;
+    if (columns.empty() || source.config.value("meta", Json::object()).value("complete_columns", false) == false)
+      return false;
     return it->second = Create(source, "(" + columns + ")");
   }
 
@@ -81,12 +83,16 @@ class BindCheck {
       Result<std::string> text = ReadTextFile(node.root / node.original_file_path, shown);
       if (!text) return false;
       Json delimiter = node.config.value("delimiter", Json(","));
-      Result<SeedTable> seed = ParseSeed(*text, delimiter.is_string() && !delimiter.get<std::string>().empty() ? delimiter.get<std::string>()[0] : ',', shown);
+      Result<SeedTable> seed = ParseSeed(
+          *text, delimiter.is_string() && !delimiter.get<std::string>().empty() ? delimiter.get<std::string>()[0] : ',',
+          shown);
       if (!diagnostics_.Check(seed)) return false;
       Json types = node.config.value("column_types", Json::object());
       std::string columns;
       for (size_t i = 0; i < seed->names.size(); ++i) {
-        std::string type = types.contains(seed->names[i]) && types[seed->names[i]].is_string() ? types[seed->names[i]].get<std::string>() : seed->types[i];
+        std::string type = types.contains(seed->names[i]) && types[seed->names[i]].is_string()
+                               ? types[seed->names[i]].get<std::string>()
+                               : seed->types[i];
         columns += (i ? ", " : "") + QuoteIdentifier(seed->names[i]) + " " + type;
       }
       return Create(node, "(" + columns + ")");
@@ -100,21 +106,28 @@ class BindCheck {
       ErrorCode code = compiled.error().code();
       int n = static_cast<int>(code);
       bool sql = n >= 400 && n < 500;
-      if (!sql && (known || code == ErrorCode::kTemplateUndefined)) diagnostics_.Add(std::move(std::move(compiled).error()).At(node.code_pos));
+      if (!sql && (known || code == ErrorCode::kTemplateUndefined))
+        diagnostics_.Add(std::move(std::move(compiled).error()).At(node.code_pos));
       return false;
     }
     if (!known) return false;
     Result<std::vector<engine::Column>> columns = session_->Describe(compiled->record.code);
     if (!columns) {
       Error error = std::move(columns).error();
-      if (error.code() != ErrorCode::kSqlSyntax && error.code() != ErrorCode::kSqlBind && error.code() != ErrorCode::kTableNotFound) return false;
-      diagnostics_.Add(std::move(PlaceSqlError(std::move(error), compiled->code)).At(node.code_pos).With("node", node.unique_id));
+      if (error.code() != ErrorCode::kSqlSyntax && error.code() != ErrorCode::kSqlBind &&
+          error.code() != ErrorCode::kTableNotFound)
+        return false;
+      diagnostics_.Add(
+          std::move(PlaceSqlError(std::move(error), compiled->code)).At(node.code_pos).With("node", node.unique_id));
       return false;
     }
     if (!node.is_refable() || node.is_ephemeral()) return true;
     std::string select = "AS SELECT * FROM (" + compiled->record.code + "\n) LIMIT 0";
     if (node.type == ResourceType::kSnapshot) {
-      select = "AS SELECT *, NULL::VARCHAR AS dbt_scd_id, NULL::TIMESTAMP AS dbt_updated_at, NULL::TIMESTAMP AS dbt_valid_from, NULL::TIMESTAMP AS dbt_valid_to FROM (" + compiled->record.code + "\n) LIMIT 0";
+      select =
+          "AS SELECT *, NULL::VARCHAR AS dbt_scd_id, NULL::TIMESTAMP AS dbt_updated_at, NULL::TIMESTAMP AS "
+          "dbt_valid_from, NULL::TIMESTAMP AS dbt_valid_to FROM (" +
+          compiled->record.code + "\n) LIMIT 0";
       Json names = node.config.value("snapshot_meta_column_names", Json::object());
       bool renamed = std::any_of(names.begin(), names.end(), [](const Json& name) { return name.is_string(); });
       if (renamed || node.config.value("hard_deletes", Json()) == "new_record") return false;

@@ -54,10 +54,12 @@ namespace {
 /// dbt's lines: a clock time, two blanks, text.
 class Console {
  public:
-  Console(std::ostream& out, std::ostream& err, const Clock& clock, bool quiet, bool colours) : out_(out), err_(err), clock_(clock), quiet_(quiet), colours_(colours) {}
+  Console(std::ostream& out, std::ostream& err, const Clock& clock, bool quiet, bool colours)
+      : out_(out), err_(err), clock_(clock), quiet_(quiet), colours_(colours) {}
   void Line(const std::string& text) {
     std::lock_guard lock(mutex_);
-    if (!quiet_) out_ << FormatTime(TimeZone::Utc().ToLocal(clock_.Now()), "%H:%M:%S") << "  " << text << "\n" << std::flush;
+    if (!quiet_)
+      out_ << FormatTime(TimeZone::Utc().ToLocal(clock_.Now()), "%H:%M:%S") << "  " << text << "\n" << std::flush;
   }
   void Plain(const std::string& text) {
     std::lock_guard lock(mutex_);
@@ -67,7 +69,9 @@ class Console {
     std::lock_guard lock(mutex_);
     err_ << text << "\n" << std::flush;
   }
-  std::string Paint(const std::string& text, const char* colour) const { return colours_ ? std::string("\033[") + colour + "m" + text + "\033[0m" : text; }
+  std::string Paint(const std::string& text, const char* colour) const {
+    return colours_ ? std::string("\033[") + colour + "m" + text + "\033[0m" : text;
+  }
 
  private:
   std::ostream& out_;
@@ -80,11 +84,16 @@ class Console {
 std::string Described(const Workspace& workspace, const ManifestNode& node) {
   std::string relation = node.schema + "." + node.alias;
   switch (node.type) {
-    case ResourceType::kModel: return "sql " + node.materialized() + " model " + relation;
-    case ResourceType::kSeed: return "seed file " + relation;
-    case ResourceType::kSnapshot: return "snapshot " + relation;
-    case ResourceType::kTest: return "test " + node.name;
-    default: break;
+    case ResourceType::kModel:
+      return "sql " + node.materialized() + " model " + relation;
+    case ResourceType::kSeed:
+      return "seed file " + relation;
+    case ResourceType::kSnapshot:
+      return "snapshot " + relation;
+    case ResourceType::kTest:
+      return "test " + node.name;
+    default:
+      break;
   }
   (void)workspace;
   return std::string(ResourceTypeName(node.type)) + " " + node.name;
@@ -99,7 +108,8 @@ std::string Dots(const std::string& text, size_t width = 79) {
 /// Prints what a run does, one line at a start and one at an end, as dbt does.
 class Progress : public schedule::RunObserver {
  public:
-  Progress(Console& console, const Workspace& workspace, bool compiling) : console_(console), workspace_(workspace), compiling_(compiling) {}
+  Progress(Console& console, const Workspace& workspace, bool compiling)
+      : console_(console), workspace_(workspace), compiling_(compiling) {}
 
   void RunBegins(const schedule::RunContext&, int total, int) override { total_ = total; }
   void TaskStarts(const schedule::Node& node, int try_number) override {
@@ -123,23 +133,32 @@ class Progress : public schedule::RunObserver {
     } else if (task.state == "failed") {
       bool failure = task.result.error && task.result.error->code() == ErrorCode::kDbtTestFailed;
       std::string word = failure ? message : "ERROR";
-      std::string what = test ? (failure ? "FAIL " + std::to_string(task.result.rows.value_or(0)) + " " : "ERROR ") + node->name : "ERROR creating " + Described(workspace_, *node);
+      std::string what =
+          test ? (failure ? "FAIL " + std::to_string(task.result.rows.value_or(0)) + " " : "ERROR ") + node->name
+               : "ERROR creating " + Described(workspace_, *node);
       console_.Line(Dots(number + what) + " [" + console_.Paint(word, "31") + took + "]");
       if (task.result.error) failures.push_back(*task.result.error);
     } else if (task.state == "cancelled") {
-      console_.Line(Dots(number + "CANCEL " + Described(workspace_, *node)) + " [" + console_.Paint("CANCEL", "33") + "]");
+      console_.Line(Dots(number + "CANCEL " + Described(workspace_, *node)) + " [" + console_.Paint("CANCEL", "33") +
+                    "]");
     } else if (compiling_) {
       return;
     } else if (task.state == "warned") {
-      console_.Line(Dots(number + "WARN " + std::to_string(task.result.rows.value_or(0)) + " " + node->name) + " [" + console_.Paint(message, "33") + took + "]");
+      console_.Line(Dots(number + "WARN " + std::to_string(task.result.rows.value_or(0)) + " " + node->name) + " [" +
+                    console_.Paint(message, "33") + took + "]");
     } else if (test) {
       console_.Line(Dots(number + "PASS " + node->name) + " [" + console_.Paint("PASS", "32") + took + "]");
     } else if (task.state == "no_op") {
-      console_.Line(Dots(number + "NO-OP " + Described(workspace_, *node)) + " [" + console_.Paint("NO-OP", "33") + took + "]");
+      console_.Line(Dots(number + "NO-OP " + Described(workspace_, *node)) + " [" + console_.Paint("NO-OP", "33") +
+                    took + "]");
     } else {
-      const char* verb = node->type == ResourceType::kSeed ? "OK loaded " : node->type == ResourceType::kSnapshot ? "OK snapshotted " : "OK created ";
-      std::string what = node->type == ResourceType::kSnapshot ? node->schema + "." + node->alias : Described(workspace_, *node);
-      console_.Line(Dots(number + verb + what) + " [" + console_.Paint(message.empty() ? "OK" : message, "32") + took + "]");
+      const char* verb = node->type == ResourceType::kSeed       ? "OK loaded "
+                         : node->type == ResourceType::kSnapshot ? "OK snapshotted "
+                                                                 : "OK created ";
+      std::string what =
+          node->type == ResourceType::kSnapshot ? node->schema + "." + node->alias : Described(workspace_, *node);
+      console_.Line(Dots(number + verb + what) + " [" + console_.Paint(message.empty() ? "OK" : message, "32") + took +
+                    "]");
     }
   }
 
@@ -147,7 +166,9 @@ class Progress : public schedule::RunObserver {
   std::vector<Error> failures;
 
  private:
-  std::string Number(const std::string& id) { return std::to_string(numbers_[id]) + " of " + std::to_string(total_) + " "; }
+  std::string Number(const std::string& id) {
+    return std::to_string(numbers_[id]) + " of " + std::to_string(total_) + " ";
+  }
   Console& console_;
   const Workspace& workspace_;
   bool compiling_;
@@ -157,12 +178,14 @@ class Progress : public schedule::RunObserver {
 
 std::string CountsLine(const Manifest& manifest) {
   std::map<std::string, int> counts;
-  for (const auto& [id, node] : manifest.nodes) ++counts[node->type == ResourceType::kTest ? "data test" : std::string(ResourceTypeName(node->type))];
+  for (const auto& [id, node] : manifest.nodes)
+    ++counts[node->type == ResourceType::kTest ? "data test" : std::string(ResourceTypeName(node->type))];
   counts["source"] = static_cast<int>(manifest.sources.size());
   counts["exposure"] = static_cast<int>(manifest.exposures.size());
   counts["macro"] = static_cast<int>(manifest.macros.size());
   std::string out;
-  for (const char* kind : {"model", "snapshot", "analysis", "data test", "seed", "operation", "source", "exposure", "macro"}) {
+  for (const char* kind :
+       {"model", "snapshot", "analysis", "data test", "seed", "operation", "source", "exposure", "macro"}) {
     int n = counts[kind];
     if (n == 0) continue;
     std::string plural = std::string(kind) == "analysis" ? "analyses" : std::string(kind) + "s";
@@ -193,8 +216,11 @@ std::string SelectorOf(const ManifestNode& node) {
 class Command {
  public:
   Command(CommandOptions options, const CommandEnvironment& environment)
-      : options_(std::move(options)), env_(environment), clock_(environment.clock ? *environment.clock : Clock::System()),
-        console_(*environment.out, *environment.err, clock_, options_.quiet || options_.command == "ls", environment.colours) {}
+      : options_(std::move(options)),
+        env_(environment),
+        clock_(environment.clock ? *environment.clock : Clock::System()),
+        console_(*environment.out, *environment.err, clock_, options_.quiet || options_.command == "ls",
+                 environment.colours) {}
 
   int Run() {
     Diagnostics diagnostics;
@@ -239,8 +265,15 @@ class Command {
     i.vars = options_.vars;
     i.select = options_.select;
     i.exclude = options_.exclude;
-    i.args = {{"which", i.which}, {"select", options_.select}, {"exclude", options_.exclude}, {"vars", options_.vars}, {"full_refresh", options_.full_refresh},
-              {"store_failures", options_.store_failures}, {"fail_fast", options_.fail_fast}, {"project_dir", w.project_dir.string()}, {"indirect_selection", options_.indirect}};
+    i.args = {{"which", i.which},
+              {"select", options_.select},
+              {"exclude", options_.exclude},
+              {"vars", options_.vars},
+              {"full_refresh", options_.full_refresh},
+              {"store_failures", options_.store_failures},
+              {"fail_fast", options_.fail_fast},
+              {"project_dir", w.project_dir.string()},
+              {"indirect_selection", options_.indirect}};
     out.which = i.which;
     out.store_failures = options_.store_failures;
     out.memory_limit = env_.memory_limit;
@@ -260,7 +293,8 @@ class Command {
   bool Report(Diagnostics& diagnostics) {
     diagnostics.Sort();
     if (!options_.quiet) {
-      for (const Error& warning : diagnostics.warnings()) console_.Problem(console_.Paint("warning: ", "33") + MaskSecrets(warning.ToString()));
+      for (const Error& warning : diagnostics.warnings())
+        console_.Problem(console_.Paint("warning: ", "33") + MaskSecrets(warning.ToString()));
     }
     for (const Error& error : diagnostics.errors()) console_.Problem(MaskSecrets(error.ToString()));
     return diagnostics.ok();
@@ -274,19 +308,24 @@ class Command {
   Result<std::vector<bool>> Select(const schedule::NodeGraph& graph) {
     graph::SelectOptions select;
     select.indirect = QUERN_TRY(graph::ParseIndirectSelection(options_.indirect));
-    for (graph::NodeIndex i = 0; i < graph.size() && select.root_package.empty(); ++i) select.root_package = graph.node(i).package;
+    for (graph::NodeIndex i = 0; i < graph.size() && select.root_package.empty(); ++i)
+      select.root_package = graph.node(i).package;
     graph::Selection selection = QUERN_TRY(graph.Select(options_.select, options_.exclude, select));
-    for (const Error& warning : selection.warnings) console_.Problem(console_.Paint("warning: ", "33") + warning.ToString());
+    for (const Error& warning : selection.warnings)
+      console_.Problem(console_.Paint("warning: ", "33") + warning.ToString());
     std::set<std::string> kinds = Kinds(options_.command);
     if (!options_.resource_types.empty()) {
       std::set<std::string> wanted;
       for (const std::string& type : options_.resource_types) {
         std::string kind = type == "data_test" ? "test" : type;
-        if (kind == "all" || kind == "default") wanted = kinds;
-        else wanted.insert(kind);
+        if (kind == "all" || kind == "default")
+          wanted = kinds;
+        else
+          wanted.insert(kind);
       }
       std::set<std::string> both;
-      std::set_intersection(kinds.begin(), kinds.end(), wanted.begin(), wanted.end(), std::inserter(both, both.begin()));
+      std::set_intersection(kinds.begin(), kinds.end(), wanted.begin(), wanted.end(),
+                            std::inserter(both, both.begin()));
       kinds = both;
     }
     for (const std::string& type : options_.exclude_resource_types) kinds.erase(type == "data_test" ? "test" : type);
@@ -317,7 +356,9 @@ class Command {
       } else if (options_.output == "json") {
         Json all = NodeJson(*node);
         std::vector<std::string> keys = options_.output_keys;
-        if (keys.empty()) keys = {"alias", "name", "package_name", "depends_on", "tags", "config", "resource_type", "source_name", "original_file_path", "unique_id"};
+        if (keys.empty())
+          keys = {"alias",  "name",          "package_name", "depends_on",         "tags",
+                  "config", "resource_type", "source_name",  "original_file_path", "unique_id"};
         Json out = Json::object();
         for (const std::string& key : keys) {
           if (all.contains(key)) out[key] = all[key];
@@ -376,17 +417,23 @@ class Command {
     auto count = [&](const char* state) { return progress.counts.count(state) ? progress.counts[state] : 0; };
     if (!progress.failures.empty()) {
       console_.Line("");
-      console_.Line(console_.Paint("Completed with " + std::to_string(progress.failures.size()) + (progress.failures.size() == 1 ? " error:" : " errors:"), "31"));
+      console_.Line(console_.Paint("Completed with " + std::to_string(progress.failures.size()) +
+                                       (progress.failures.size() == 1 ? " error:" : " errors:"),
+                                   "31"));
       for (const Error& error : progress.failures) console_.Problem(MaskSecrets(error.ToString()));
     }
     console_.Line("");
     console_.Line(fmt::format("Finished in {:.2f}s.", seconds));
     if (compiling) {
-      console_.Line("Compiled " + std::to_string(count("success")) + " nodes to " + (workspace.target_path() / "compiled").lexically_relative(workspace.options().project_dir).string());
+      console_.Line(
+          "Compiled " + std::to_string(count("success")) + " nodes to " +
+          (workspace.target_path() / "compiled").lexically_relative(workspace.options().project_dir).string());
     }
     int total = 0;
     for (const auto& [state, n] : progress.counts) total += n;
-    console_.Line(fmt::format("Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP={} TOTAL={}", count("success"), count("warned"), count("failed"), count("skipped") + count("cancelled"), count("no_op"), total));
+    console_.Line(fmt::format("Done. PASS={} WARN={} ERROR={} SKIP={} NO-OP={} TOTAL={}", count("success"),
+                              count("warned"), count("failed"), count("skipped") + count("cancelled"), count("no_op"),
+                              total));
     if (report->error) {
       console_.Problem(MaskSecrets(report->error->ToString()));
       if (count("failed") == 0) return 1;

@@ -19,8 +19,8 @@ struct CommandEnvironment {
   std::optional<QuernTarget> quern;
   std::string memory_limit;
   const Clock* clock = nullptr;
-  std::ostream* out = nullptr;   ///< results and progress
-  std::ostream* err = nullptr;   ///< errors and warnings
+  std::ostream* out = nullptr;  ///< results and progress
+  std::ostream* err = nullptr;  ///< errors and warnings
   bool colours = false;
   Cancellation cancellation;
 };

@@ -11,34 +11,95 @@ namespace quern::dbt {
 namespace {
 
 const std::vector<std::string> kCommands = {"run", "build", "test", "seed", "snapshot", "compile", "ls", "parse"};
-const std::vector<std::string> kOtherCommands = {"deps", "docs", "source", "init", "debug", "clean", "run-operation", "retry", "show", "clone", "freshness"};
+const std::vector<std::string> kOtherCommands = {"deps",          "docs",  "source", "init",  "debug",    "clean",
+                                                 "run-operation", "retry", "show",   "clone", "freshness"};
 
-const std::vector<std::string> kValueOptions = {"--project-dir", "--profiles-dir", "--profile", "--target", "--target-path", "--threads", "--vars", "--indirect-selection", "--output",
-                                                "--log-path", "--log-level", "--log-format", "--printer-width", "--log-level-file", "--log-format-file", "--log-file-max-bytes"};
-const std::vector<std::string> kListOptions = {"--select", "--exclude", "--models", "--resource-type", "--resource-types", "--exclude-resource-type", "--exclude-resource-types", "--output-keys"};
-const std::vector<std::string> kFlags = {"--full-refresh", "--fail-fast", "--store-failures", "--quiet", "--warn-error"};
+const std::vector<std::string> kValueOptions = {"--project-dir",
+                                                "--profiles-dir",
+                                                "--profile",
+                                                "--target",
+                                                "--target-path",
+                                                "--threads",
+                                                "--vars",
+                                                "--indirect-selection",
+                                                "--output",
+                                                "--log-path",
+                                                "--log-level",
+                                                "--log-format",
+                                                "--printer-width",
+                                                "--log-level-file",
+                                                "--log-format-file",
+                                                "--log-file-max-bytes"};
+const std::vector<std::string> kListOptions = {"--select",
+                                               "--exclude",
+                                               "--models",
+                                               "--resource-type",
+                                               "--resource-types",
+                                               "--exclude-resource-type",
+                                               "--exclude-resource-types",
+                                               "--output-keys"};
+const std::vector<std::string> kFlags = {"--full-refresh", "--fail-fast", "--store-failures", "--quiet",
+                                         "--warn-error"};
 // they change how dbt works or what it prints, not what is built
-const std::vector<std::string> kIgnored = {"--partial-parse", "--use-colors", "--version-check", "--static-parser", "--send-anonymous-usage-stats", "--cache-selected-only", "--populate-cache",
-                                           "--print", "--write-json", "--debug", "--use-colors-file", "--introspect", "--use-experimental-parser", "--log-cache-events", "--single-threaded", "--show-all-deprecations"};
-const std::vector<std::string> kRefused = {"--selector", "--state", "--defer", "--empty", "--inline", "--favor-state", "--sample", "--event-time-start", "--event-time-end", "--defer-state", "--warn-error-options"};
+const std::vector<std::string> kIgnored = {"--partial-parse",
+                                           "--use-colors",
+                                           "--version-check",
+                                           "--static-parser",
+                                           "--send-anonymous-usage-stats",
+                                           "--cache-selected-only",
+                                           "--populate-cache",
+                                           "--print",
+                                           "--write-json",
+                                           "--debug",
+                                           "--use-colors-file",
+                                           "--introspect",
+                                           "--use-experimental-parser",
+                                           "--log-cache-events",
+                                           "--single-threaded",
+                                           "--show-all-deprecations"};
+const std::vector<std::string> kRefused = {"--selector",
+                                           "--state",
+                                           "--defer",
+                                           "--empty",
+                                           "--inline",
+                                           "--favor-state",
+                                           "--sample",
+                                           "--event-time-start",
+                                           "--event-time-end",
+                                           "--defer-state",
+                                           "--warn-error-options"};
 
 std::string Long(const std::string& option) {
-  static const std::map<std::string, std::string> shorts = {{"-s", "--select"}, {"-m", "--select"}, {"--models", "--select"}, {"--model", "--select"}, {"-t", "--target"}, {"-x", "--fail-fast"},
-                                                            {"-f", "--full-refresh"}, {"-q", "--quiet"}, {"-d", "--debug"}, {"--resource-types", "--resource-type"}, {"--exclude-resource-types", "--exclude-resource-type"}};
+  static const std::map<std::string, std::string> shorts = {{"-s", "--select"},
+                                                            {"-m", "--select"},
+                                                            {"--models", "--select"},
+                                                            {"--model", "--select"},
+                                                            {"-t", "--target"},
+                                                            {"-x", "--fail-fast"},
+                                                            {"-f", "--full-refresh"},
+                                                            {"-q", "--quiet"},
+                                                            {"-d", "--debug"},
+                                                            {"--resource-types", "--resource-type"},
+                                                            {"--exclude-resource-types", "--exclude-resource-type"}};
   auto it = shorts.find(option);
   return it == shorts.end() ? option : it->second;
 }
 
-bool In(const std::vector<std::string>& list, const std::string& text) { return std::find(list.begin(), list.end(), text) != list.end(); }
+bool In(const std::vector<std::string>& list, const std::string& text) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
 
-Error Usage(std::string message) { return Error(ErrorCode::kUsage, std::move(message)); }
+Error Usage(std::string message) {
+  return Error(ErrorCode::kUsage, std::move(message));
+}
 
 }  // namespace
 
 Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
   CommandOptions out;
   std::vector<std::string> known = kValueOptions;
-  for (const auto* list : {&kListOptions, &kFlags, &kIgnored, &kRefused}) known.insert(known.end(), list->begin(), list->end());
+  for (const auto* list : {&kListOptions, &kFlags, &kIgnored, &kRefused})
+    known.insert(known.end(), list->begin(), list->end());
   for (size_t i = 0; i < args.size(); ++i) {
     std::string word = args[i];
     if (word == "-h" || word == "--help" || word == "help") {
@@ -46,12 +107,16 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
       return out;
     }
     if (word.empty() || word[0] != '-') {
-      if (!out.command.empty()) return Fail(Usage("'" + word + "' is one word too many").Hint("options take their values right behind them: --select " + word));
+      if (!out.command.empty())
+        return Fail(Usage("'" + word + "' is one word too many")
+                        .Hint("options take their values right behind them: --select " + word));
       std::string command = word == "list" ? "ls" : word;
-      if (In(kOtherCommands, command)) return Fail(Usage("'quern dbt " + command + "' is not built").Hint("built are " + Join(kCommands, ", ")));
+      if (In(kOtherCommands, command))
+        return Fail(Usage("'quern dbt " + command + "' is not built").Hint("built are " + Join(kCommands, ", ")));
       if (!In(kCommands, command)) {
         std::string hint = DidYouMean(command, kCommands);
-        return Fail(Usage("there is no command '" + command + "'").Hint(hint.empty() ? "built are " + Join(kCommands, ", ") : hint));
+        return Fail(Usage("there is no command '" + command + "'")
+                        .Hint(hint.empty() ? "built are " + Join(kCommands, ", ") : hint));
       }
       out.command = command;
       continue;
@@ -84,7 +149,11 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
         while (i + 1 < args.size() && !args[i + 1].empty() && args[i + 1][0] != '-') values.push_back(args[++i]);
       }
       if (values.empty()) return Fail(Usage(option + " needs a value"));
-      std::vector<std::string>& to = option == "--select" ? out.select : option == "--exclude" ? out.exclude : option == "--resource-type" ? out.resource_types : option == "--exclude-resource-type" ? out.exclude_resource_types : out.output_keys;
+      std::vector<std::string>& to = option == "--select"                  ? out.select
+                                     : option == "--exclude"               ? out.exclude
+                                     : option == "--resource-type"         ? out.resource_types
+                                     : option == "--exclude-resource-type" ? out.exclude_resource_types
+                                                                           : out.output_keys;
       to.insert(to.end(), values.begin(), values.end());
       continue;
     }
@@ -111,7 +180,8 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
       if (option == "--vars") {
         Result<Yaml> yaml = Yaml::Parse(value, "--vars");
         if (!yaml) return Fail(std::move(yaml).error());
-        if (!yaml->is_mapping()) return Fail(Usage("--vars must be a mapping, as in --vars '{key: value}', not " + yaml->KindName()));
+        if (!yaml->is_mapping())
+          return Fail(Usage("--vars must be a mapping, as in --vars '{key: value}', not " + yaml->KindName()));
         out.vars.update(yaml->ToJson());
       }
       continue;
@@ -120,7 +190,9 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
     return Fail(Usage("there is no option '" + word + "'").Hint(hint.empty() ? "quern dbt --help lists them" : hint));
   }
   static const std::vector<std::string> kOutputs = {"selector", "name", "path", "json"};
-  if (!In(kOutputs, out.output)) return Fail(Usage("--output must be selector, name, path or json, not '" + out.output + "'").Hint(DidYouMean(out.output, kOutputs)));
+  if (!In(kOutputs, out.output))
+    return Fail(Usage("--output must be selector, name, path or json, not '" + out.output + "'")
+                    .Hint(DidYouMean(out.output, kOutputs)));
   return out;
 }
 

@@ -76,7 +76,8 @@ Result<MappedCode> RenderOwn(const Workspace& workspace, const ManifestNode& nod
 }
 
 /// CTEs of the ephemeral models that were named, each after those that it needs itself.
-Result<void> GatherCtes(const Workspace& workspace, const std::vector<std::string>& ids, const RenderContext& outer, std::vector<Cte>& ctes, int depth) {
+Result<void> GatherCtes(const Workspace& workspace, const std::vector<std::string>& ids, const RenderContext& outer,
+                        std::vector<Cte>& ctes, int depth) {
   for (const std::string& id : ids) {
     if (std::any_of(ctes.begin(), ctes.end(), [&](const Cte& cte) { return cte.id == id; })) continue;
     const ManifestNode* node = workspace.manifest().Find(id);
@@ -88,7 +89,8 @@ Result<void> GatherCtes(const Workspace& workspace, const std::vector<std::strin
     context.log = outer.log;
     context.shared = outer.shared;
     context.selected = outer.selected;
-    if (auto it = outer.locals.find("__before_run"); it != outer.locals.end()) context.locals["__before_run"] = it->second;
+    if (auto it = outer.locals.find("__before_run"); it != outer.locals.end())
+      context.locals["__before_run"] = it->second;
     MappedCode own = QUERN_TRY(RenderOwn(workspace, *node, context));
     QUERN_TRY(GatherCtes(workspace, context.ephemeral, outer, ctes, depth + 1));
     MappedCode sql;

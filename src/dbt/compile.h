@@ -9,8 +9,8 @@ namespace quern::dbt {
 
 /// A node's code as it is run: ephemeral parents put in front as CTEs, every part mapped to the user's files.
 struct Compiled {
-  jinja::Value code;   ///< text with its map
-  CompiledCode record; ///< for artifacts; `path` is set when the file is written
+  jinja::Value code;    ///< text with its map
+  CompiledCode record;  ///< for artifacts; `path` is set when the file is written
 };
 
 /// Renders a node with execute = true. `context` is the node's own; its session answers introspective queries.

@@ -46,12 +46,18 @@ Json Hook(const Json& value) {
 
 std::string TreeName(ResourceType type) {
   switch (type) {
-    case ResourceType::kSeed: return "seeds";
-    case ResourceType::kSnapshot: return "snapshots";
-    case ResourceType::kTest: return "data_tests";
-    case ResourceType::kSource: return "sources";
-    case ResourceType::kExposure: return "exposures";
-    default: return "models";
+    case ResourceType::kSeed:
+      return "seeds";
+    case ResourceType::kSnapshot:
+      return "snapshots";
+    case ResourceType::kTest:
+      return "data_tests";
+    case ResourceType::kSource:
+      return "sources";
+    case ResourceType::kExposure:
+      return "exposures";
+    default:
+      return "models";
   }
 }
 
@@ -116,25 +122,70 @@ std::vector<std::string> ConfigTexts(const Json& value) {
 
 Json DefaultConfig(ResourceType type) {
   if (type == ResourceType::kSource) {
-    return {{"enabled", true}, {"event_time", nullptr}, {"freshness", {{"warn_after", {{"count", nullptr}, {"period", nullptr}}}, {"error_after", {{"count", nullptr}, {"period", nullptr}}}, {"filter", nullptr}}},
-            {"loaded_at_field", nullptr}, {"loaded_at_query", nullptr}, {"meta", Json::object()}, {"tags", Json::array()}, {"static_analysis", nullptr}};
+    return {{"enabled", true},
+            {"event_time", nullptr},
+            {"freshness",
+             {{"warn_after", {{"count", nullptr}, {"period", nullptr}}},
+              {"error_after", {{"count", nullptr}, {"period", nullptr}}},
+              {"filter", nullptr}}},
+            {"loaded_at_field", nullptr},
+            {"loaded_at_query", nullptr},
+            {"meta", Json::object()},
+            {"tags", Json::array()},
+            {"static_analysis", nullptr}};
   }
   if (type == ResourceType::kExposure) return {{"enabled", true}, {"tags", Json::array()}, {"meta", Json::object()}};
-  Json config = {{"enabled", true}, {"alias", nullptr}, {"schema", nullptr}, {"database", nullptr}, {"tags", Json::array()}, {"meta", Json::object()}, {"group", nullptr}, {"static_analysis", nullptr}};
+  Json config = {{"enabled", true},       {"alias", nullptr},       {"schema", nullptr}, {"database", nullptr},
+                 {"tags", Json::array()}, {"meta", Json::object()}, {"group", nullptr},  {"static_analysis", nullptr}};
   if (type == ResourceType::kTest) {
-    config.update({{"materialized", "test"}, {"schema", "dbt_test__audit"}, {"severity", "ERROR"}, {"store_failures", nullptr}, {"store_failures_as", nullptr},
-                   {"where", nullptr}, {"limit", nullptr}, {"fail_calc", "count(*)"}, {"warn_if", "!= 0"}, {"error_if", "!= 0"}});
+    config.update({{"materialized", "test"},
+                   {"schema", "dbt_test__audit"},
+                   {"severity", "ERROR"},
+                   {"store_failures", nullptr},
+                   {"store_failures_as", nullptr},
+                   {"where", nullptr},
+                   {"limit", nullptr},
+                   {"fail_calc", "count(*)"},
+                   {"warn_if", "!= 0"},
+                   {"error_if", "!= 0"}});
     return config;
   }
-  config.update({{"materialized", "view"}, {"incremental_strategy", nullptr}, {"batch_size", nullptr}, {"lookback", 1}, {"begin", nullptr}, {"persist_docs", Json::object()},
-                 {"post-hook", Json::array()}, {"pre-hook", Json::array()}, {"quoting", Json::object()}, {"column_types", Json::object()}, {"full_refresh", nullptr},
-                 {"unique_key", nullptr}, {"on_schema_change", "ignore"}, {"on_configuration_change", "apply"}, {"grants", Json::object()}, {"packages", Json::array()},
-                 {"docs", {{"show", true}, {"node_color", nullptr}}}, {"contract", {{"enforced", false}, {"alias_types", true}}}, {"event_time", nullptr}, {"concurrent_batches", nullptr}});
+  config.update({{"materialized", "view"},
+                 {"incremental_strategy", nullptr},
+                 {"batch_size", nullptr},
+                 {"lookback", 1},
+                 {"begin", nullptr},
+                 {"persist_docs", Json::object()},
+                 {"post-hook", Json::array()},
+                 {"pre-hook", Json::array()},
+                 {"quoting", Json::object()},
+                 {"column_types", Json::object()},
+                 {"full_refresh", nullptr},
+                 {"unique_key", nullptr},
+                 {"on_schema_change", "ignore"},
+                 {"on_configuration_change", "apply"},
+                 {"grants", Json::object()},
+                 {"packages", Json::array()},
+                 {"docs", {{"show", true}, {"node_color", nullptr}}},
+                 {"contract", {{"enforced", false}, {"alias_types", true}}},
+                 {"event_time", nullptr},
+                 {"concurrent_batches", nullptr}});
   if (type == ResourceType::kModel) config.update({{"access", "protected"}, {"freshness", nullptr}});
-  if (type == ResourceType::kSeed) config.update({{"materialized", "seed"}, {"delimiter", ","}, {"quote_columns", nullptr}});
+  if (type == ResourceType::kSeed)
+    config.update({{"materialized", "seed"}, {"delimiter", ","}, {"quote_columns", nullptr}});
   if (type == ResourceType::kSnapshot) {
-    config.update({{"materialized", "snapshot"}, {"strategy", nullptr}, {"target_schema", nullptr}, {"target_database", nullptr}, {"updated_at", nullptr}, {"check_cols", nullptr},
-                   {"snapshot_meta_column_names", {{"dbt_valid_to", nullptr}, {"dbt_valid_from", nullptr}, {"dbt_scd_id", nullptr}, {"dbt_updated_at", nullptr}, {"dbt_is_deleted", nullptr}}},
+    config.update({{"materialized", "snapshot"},
+                   {"strategy", nullptr},
+                   {"target_schema", nullptr},
+                   {"target_database", nullptr},
+                   {"updated_at", nullptr},
+                   {"check_cols", nullptr},
+                   {"snapshot_meta_column_names",
+                    {{"dbt_valid_to", nullptr},
+                     {"dbt_valid_from", nullptr},
+                     {"dbt_scd_id", nullptr},
+                     {"dbt_updated_at", nullptr},
+                     {"dbt_is_deleted", nullptr}}},
                    {"dbt_valid_to_current", nullptr}});
   }
   return config;
@@ -166,7 +217,8 @@ void MergeConfig(Json& result, const Json& partial) {
         }
       }
       result[key] = std::move(grants);
-    } else if (value.is_object() && Is(key, {"meta", "docs", "column_types", "quoting", "contract", "persist_docs", "snapshot_meta_column_names"})) {
+    } else if (value.is_object() && Is(key, {"meta", "docs", "column_types", "quoting", "contract", "persist_docs",
+                                             "snapshot_meta_column_names"})) {
       if (!result.contains(key) || !result[key].is_object()) result[key] = Json::object();
       result[key].update(value);
     } else {
@@ -188,14 +240,66 @@ Json WrittenConfig(const ConfigLayers& layers) {
 }
 
 const std::vector<std::string>& KnownConfigKeys() {
-  static const std::vector<std::string> keys = {
-      "enabled", "alias", "schema", "database", "tags", "meta", "group", "materialized", "incremental_strategy", "persist_docs", "post-hook", "pre-hook",
-      "post_hook", "pre_hook", "quoting", "column_types", "full_refresh", "unique_key", "on_schema_change", "grants", "packages", "docs", "contract",
-      "event_time", "access", "delimiter", "quote_columns", "strategy", "target_schema", "target_database", "updated_at", "check_cols",
-      "snapshot_meta_column_names", "dbt_valid_to_current", "hard_deletes", "invalidate_hard_deletes", "severity", "store_failures", "store_failures_as",
-      "where", "limit", "fail_calc", "warn_if", "error_if", "merge_update_columns", "merge_exclude_columns", "incremental_predicates", "before_run",
-      "sql_header", "static_analysis", "on_configuration_change", "batch_size", "lookback", "begin", "concurrent_batches", "freshness", "loaded_at_field",
-      "loaded_at_query", "partition_by", "partitioned_by"};
+  static const std::vector<std::string> keys = {"enabled",
+                                                "alias",
+                                                "schema",
+                                                "database",
+                                                "tags",
+                                                "meta",
+                                                "group",
+                                                "materialized",
+                                                "incremental_strategy",
+                                                "persist_docs",
+                                                "post-hook",
+                                                "pre-hook",
+                                                "post_hook",
+                                                "pre_hook",
+                                                "quoting",
+                                                "column_types",
+                                                "full_refresh",
+                                                "unique_key",
+                                                "on_schema_change",
+                                                "grants",
+                                                "packages",
+                                                "docs",
+                                                "contract",
+                                                "event_time",
+                                                "access",
+                                                "delimiter",
+                                                "quote_columns",
+                                                "strategy",
+                                                "target_schema",
+                                                "target_database",
+                                                "updated_at",
+                                                "check_cols",
+                                                "snapshot_meta_column_names",
+                                                "dbt_valid_to_current",
+                                                "hard_deletes",
+                                                "invalidate_hard_deletes",
+                                                "severity",
+                                                "store_failures",
+                                                "store_failures_as",
+                                                "where",
+                                                "limit",
+                                                "fail_calc",
+                                                "warn_if",
+                                                "error_if",
+                                                "merge_update_columns",
+                                                "merge_exclude_columns",
+                                                "incremental_predicates",
+                                                "before_run",
+                                                "sql_header",
+                                                "static_analysis",
+                                                "on_configuration_change",
+                                                "batch_size",
+                                                "lookback",
+                                                "begin",
+                                                "concurrent_batches",
+                                                "freshness",
+                                                "loaded_at_field",
+                                                "loaded_at_query",
+                                                "partition_by",
+                                                "partitioned_by"};
   return keys;
 }
 
@@ -211,7 +315,8 @@ void WarnAboutConfigKeys(const Package& root, Diagnostics& diagnostics) {
       const auto& known = KnownConfigKeys();
       if (std::find(known.begin(), known.end(), bare) != known.end()) continue;
       if (std::string hint = DidYouMean(bare, known); !hint.empty()) {
-        diagnostics.Warn(Error(ErrorCode::kUnknownKey, "config key '" + bare + "' is not known").At(key.pos()).Hint(hint));
+        diagnostics.Warn(
+            Error(ErrorCode::kUnknownKey, "config key '" + bare + "' is not known").At(key.pos()).Hint(hint));
       }
     }
   };

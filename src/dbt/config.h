@@ -10,8 +10,8 @@ namespace quern::dbt {
 /// dbt's defaults for a kind of resource: what its artifacts show when nothing is configured.
 Json DefaultConfig(ResourceType type);
 
-/// Lays `partial` over `result` as dbt does: tags, hooks and packages add up; meta, docs, column_types, quoting, contract and
-/// persist_docs merge by key; everything else replaces. Keys pre_hook and post_hook get their dashes.
+/// Lays `partial` over `result` as dbt does: tags, hooks and packages add up; meta, docs, column_types, quoting,
+/// contract and persist_docs merge by key; everything else replaces. Keys pre_hook and post_hook get their dashes.
 void MergeConfig(Json& result, const Json& partial);
 
 struct ConfigLayers {
@@ -19,10 +19,11 @@ struct ConfigLayers {
   const std::vector<std::string>* fqn;
   const Package* package;  ///< that the resource belongs to
   const Package* root;
-  const Json* patch;       ///< `config:` of its properties file; may be null
-  const Json* call;        ///< config() in its own file; may be null
+  const Json* patch;  ///< `config:` of its properties file; may be null
+  const Json* call;   ///< config() in its own file; may be null
 };
-/// All layers over the defaults: the package's dbt_project.yml by folder, properties, config(), the root project's tree.
+/// All layers over the defaults: the package's dbt_project.yml by folder, properties, config(), the root project's
+/// tree.
 Json ResolveConfig(const ConfigLayers& layers);
 /// Only what was written somewhere, without defaults (`unrendered_config` in artifacts).
 Json WrittenConfig(const ConfigLayers& layers);

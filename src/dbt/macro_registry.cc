@@ -40,8 +40,9 @@ std::vector<std::string> MacroRegistry::Names(std::string_view package) const {
   return out;
 }
 
-const Macro* MacroRegistry::Dispatch(const std::vector<std::string>& search, const std::vector<std::string>& prefixes, std::string_view name,
-                                     std::string_view from_package, std::vector<std::string>* tried) const {
+const Macro* MacroRegistry::Dispatch(const std::vector<std::string>& search, const std::vector<std::string>& prefixes,
+                                     std::string_view name, std::string_view from_package,
+                                     std::vector<std::string>* tried) const {
   for (const std::string& package : search) {
     for (const std::string& prefix : prefixes) {
       std::string full = prefix + "__" + std::string(name);

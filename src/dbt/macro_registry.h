@@ -43,11 +43,12 @@ class MacroRegistry {
   void set_root(std::string root) { root_ = std::move(root); }
   const std::string& root() const { return root_; }
 
-  /// A macro by adapter.dispatch's rule: for each package of `search` ("" means by lookup), `<prefix>__<name>` for each prefix.
-  /// `tried` gets what was looked for.
-  const Macro* Dispatch(const std::vector<std::string>& search, const std::vector<std::string>& prefixes, std::string_view name,
-                        std::string_view from_package, std::vector<std::string>* tried) const;
-  /// The macro of a materialization: the adapter's own before `default`, the root project's before a package's before ours.
+  /// A macro by adapter.dispatch's rule: for each package of `search` ("" means by lookup), `<prefix>__<name>` for each
+  /// prefix. `tried` gets what was looked for.
+  const Macro* Dispatch(const std::vector<std::string>& search, const std::vector<std::string>& prefixes,
+                        std::string_view name, std::string_view from_package, std::vector<std::string>* tried) const;
+  /// The macro of a materialization: the adapter's own before `default`, the root project's before a package's before
+  /// ours.
   const Macro* Materialization(std::string_view name, const std::vector<std::string>& adapters) const;
   std::vector<std::string> MaterializationNames() const;
 

@@ -6,14 +6,22 @@ namespace quern::dbt {
 
 std::string_view ResourceTypeName(ResourceType type) {
   switch (type) {
-    case ResourceType::kModel: return "model";
-    case ResourceType::kSeed: return "seed";
-    case ResourceType::kSnapshot: return "snapshot";
-    case ResourceType::kTest: return "test";
-    case ResourceType::kAnalysis: return "analysis";
-    case ResourceType::kOperation: return "operation";
-    case ResourceType::kSource: return "source";
-    case ResourceType::kExposure: return "exposure";
+    case ResourceType::kModel:
+      return "model";
+    case ResourceType::kSeed:
+      return "seed";
+    case ResourceType::kSnapshot:
+      return "snapshot";
+    case ResourceType::kTest:
+      return "test";
+    case ResourceType::kAnalysis:
+      return "analysis";
+    case ResourceType::kOperation:
+      return "operation";
+    case ResourceType::kSource:
+      return "source";
+    case ResourceType::kExposure:
+      return "exposure";
   }
   return "";
 }

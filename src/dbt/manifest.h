@@ -33,9 +33,7 @@ struct SourceRef {
   std::string source;
   std::string table;
   SourcePos pos;
-  friend bool operator==(const SourceRef& a, const SourceRef& b) {
-    return a.source == b.source && a.table == b.table;
-  }
+  friend bool operator==(const SourceRef& a, const SourceRef& b) { return a.source == b.source && a.table == b.table; }
 };
 
 /// A column as a properties file describes it.
@@ -54,12 +52,12 @@ struct ColumnInfo {
 
 /// What makes a generic test: the macro, and its arguments as the properties file has them.
 struct TestMetadata {
-  std::string name;                     ///< "unique"
-  std::optional<std::string> package;   ///< "dbt_utils" of dbt_utils.unique
+  std::string name;                    ///< "unique"
+  std::optional<std::string> package;  ///< "dbt_utils" of dbt_utils.unique
   Json kwargs = Json::object();
-  jinja::Value arguments;               ///< the same as a dict of templates, in the order of the file; frozen
+  jinja::Value arguments;  ///< the same as a dict of templates, in the order of the file; frozen
   std::optional<std::string> column_name;
-  std::string file_key_name;            ///< "models.stg_orders"
+  std::string file_key_name;  ///< "models.stg_orders"
   std::optional<std::string> attached_node;
 };
 
@@ -75,11 +73,11 @@ struct ManifestNode {
   std::vector<std::string> fqn;
   std::string database;
   std::string schema;
-  std::string alias;               ///< a source's identifier
+  std::string alias;  ///< a source's identifier
   std::optional<std::string> relation_name;
   std::string raw_code;
-  SourcePos code_pos;              ///< where raw_code begins in the user's file
-  std::string checksum;            ///< sha256; "" for generic tests
+  SourcePos code_pos;    ///< where raw_code begins in the user's file
+  std::string checksum;  ///< sha256; "" for generic tests
   std::string language = "sql";
   Json config = Json::object();
   Json unrendered_config = Json::object();
@@ -93,7 +91,7 @@ struct ManifestNode {
   Json docs = {{"show", true}, {"node_color", nullptr}};
   std::string access = "protected";
   std::optional<std::string> patch_path;
-  SourcePos pos;                   ///< of the file, or of the YAML entry
+  SourcePos pos;  ///< of the file, or of the YAML entry
   std::vector<Ref> refs;
   std::vector<SourceRef> sources;
   std::vector<std::string> depends_on;         ///< unique ids
@@ -101,7 +99,7 @@ struct ManifestNode {
   std::vector<std::string> before_run;         ///< unique ids read as they stood before the run
   std::optional<TestMetadata> test;
   bool singular_test = false;
-  int hook_index = -1;             ///< of an operation
+  int hook_index = -1;  ///< of an operation
   double created_at = 0;
 
   // sources
@@ -109,7 +107,7 @@ struct ManifestNode {
   std::string source_description;
   Json source_meta = Json::object();
   std::string loader;
-  Json quoting = Json::object();   ///< as configured; absent keys mean the default
+  Json quoting = Json::object();  ///< as configured; absent keys mean the default
   Json freshness;
   std::optional<std::string> loaded_at_field;
   std::optional<std::string> unrendered_database, unrendered_schema;
@@ -137,8 +135,8 @@ struct MacroNode {
   std::string unique_id;  ///< "macro.shop.cents"
   std::string name;
   std::string package;
-  std::string path;       ///< relative to the package
-  std::string text;       ///< from {% macro to endmacro %}
+  std::string path;  ///< relative to the package
+  std::string text;  ///< from {% macro to endmacro %}
   SourcePos pos;
   std::vector<std::string> depends_on;
   std::string description;
@@ -161,7 +159,8 @@ struct DocBlock {
 
 /// The project as parsed: everything by unique id. Built once, then read by many threads.
 struct Manifest {
-  std::map<std::string, std::unique_ptr<ManifestNode>> nodes;      ///< models, seeds, snapshots, tests, analyses, operations
+  std::map<std::string, std::unique_ptr<ManifestNode>>
+      nodes;  ///< models, seeds, snapshots, tests, analyses, operations
   std::map<std::string, std::unique_ptr<ManifestNode>> sources;
   std::map<std::string, std::unique_ptr<ManifestNode>> exposures;
   std::map<std::string, std::vector<std::unique_ptr<ManifestNode>>> disabled;

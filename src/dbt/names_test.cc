@@ -15,7 +15,9 @@ namespace {
 
 using jinja::Value;
 
-Value Args(const std::string& yaml) { return FromYaml(*Yaml::Parse(yaml, "args")); }
+Value Args(const std::string& yaml) {
+  return FromYaml(*Yaml::Parse(yaml, "args"));
+}
 
 // Names and hashes as dbt-core 1.11 gives them.
 TEST(TestNames, ShortNamesAreKept) {
@@ -25,7 +27,9 @@ TEST(TestNames, ShortNamesAreKept) {
 }
 
 TEST(TestNames, LongNamesAreCutAndHashed) {
-  TestNames names = SynthesizeTestNames("relationships", "stg_orders", Args("{column_name: customer_id, to: \"ref('customers')\", field: customer_id, model: x}"));
+  TestNames names =
+      SynthesizeTestNames("relationships", "stg_orders",
+                          Args("{column_name: customer_id, to: \"ref('customers')\", field: customer_id, model: x}"));
   EXPECT_EQ(names.full, "relationships_stg_orders_customer_id__customer_id__ref_customers_");
   EXPECT_EQ(names.brief, "relationships_stg_orders_ea624a80826c8a7f9bd15b85fd5d6316");
 }
@@ -40,7 +44,8 @@ TEST(TestNames, HashIsThatOfDbt) {
 TEST(Config, TagsAddUpMetaMergesOthersReplace) {
   Json config = DefaultConfig(ResourceType::kModel);
   MergeConfig(config, {{"tags", "a"}, {"meta", {{"x", 1}}}, {"materialized", "table"}});
-  MergeConfig(config, {{"tags", {"b", "a"}}, {"meta", {{"y", 2}}}, {"materialized", "view"}, {"post_hook", "select 1"}});
+  MergeConfig(config,
+              {{"tags", {"b", "a"}}, {"meta", {{"y", 2}}}, {"materialized", "view"}, {"post_hook", "select 1"}});
   EXPECT_EQ(config["tags"], Json({"a", "b"}));
   EXPECT_EQ(config["meta"], Json({{"x", 1}, {"y", 2}}));
   EXPECT_EQ(config["materialized"], "view");
@@ -50,7 +55,8 @@ TEST(Config, TagsAddUpMetaMergesOthersReplace) {
 TEST(Config, FoldersAndPlusKeysApplyFromTheOutsideIn) {
   Package package;
   package.name = "shop";
-  package.trees["models"] = Json::parse(R"({"+materialized": "view", "shop": {"marts": {"materialized": "table", "+meta": {"a": 1}, "big": {"+tags": "big"}}}})");
+  package.trees["models"] = Json::parse(
+      R"({"+materialized": "view", "shop": {"marts": {"materialized": "table", "+meta": {"a": 1}, "big": {"+tags": "big"}}}})");
   std::vector<std::string> fqn = {"shop", "marts", "big", "orders"};
   Json patch = {{"tags", "yaml"}}, call = {{"tags", "file"}};
   Json config = ResolveConfig({ResourceType::kModel, &fqn, &package, &package, &patch, &call});
@@ -60,7 +66,8 @@ TEST(Config, FoldersAndPlusKeysApplyFromTheOutsideIn) {
 }
 
 TEST(Seed, TypesAreInferredOverAllRows) {
-  auto seed = ParseSeed("a,b,c,d,e,f\n1,1.5,true,2024-01-01,x,\n30000000000,2,False,2024-01-02,\"a,\"\"b\"\"\",\n", ',', "s.csv");
+  auto seed = ParseSeed("a,b,c,d,e,f\n1,1.5,true,2024-01-01,x,\n30000000000,2,False,2024-01-02,\"a,\"\"b\"\"\",\n", ',',
+                        "s.csv");
   ASSERT_TRUE(seed);
   EXPECT_EQ(seed->types, (std::vector<std::string>{"bigint", "float8", "boolean", "date", "text", "integer"}));
   EXPECT_EQ(seed->rows[1][4], "a,\"b\"");
@@ -78,8 +85,10 @@ std::string Inject(const std::string& sql) {
 
 TEST(Ctes, ComeBeforeTheQueryAndBehindItsWith) {
   EXPECT_EQ(Inject("select * from x"), "with  __dbt__cte__a as (\nselect 1\n) select * from x");
-  EXPECT_EQ(Inject("-- with\nWITH c as (select 1) select * from c"), "-- with\nWITH  __dbt__cte__a as (\nselect 1\n), c as (select 1) select * from c");
-  EXPECT_EQ(Inject("with recursive c as (select 1) select * from c"), "with recursive  __dbt__cte__a as (\nselect 1\n), c as (select 1) select * from c");
+  EXPECT_EQ(Inject("-- with\nWITH c as (select 1) select * from c"),
+            "-- with\nWITH  __dbt__cte__a as (\nselect 1\n), c as (select 1) select * from c");
+  EXPECT_EQ(Inject("with recursive c as (select 1) select * from c"),
+            "with recursive  __dbt__cte__a as (\nselect 1\n), c as (select 1) select * from c");
   EXPECT_EQ(Inject("/* x */ withdraw"), "/* x */ with  __dbt__cte__a as (\nselect 1\n) withdraw");
 }
 
@@ -98,7 +107,8 @@ TEST(Relation, IsQuotedPartByPart) {
 TEST(Datetime, PrintsAsPythonDoes) {
   FixedClock clock(*ParseTimestamp("2024-05-03T04:05:06.5Z", TimeZone::Utc()));
   EXPECT_EQ(MakeDatetime(TimeZone::Utc().ToLocal(clock.Now()), std::nullopt).ToString(), "2024-05-03 04:05:06.500000");
-  EXPECT_EQ(MakeDatetime(TimeZone::Utc().ToLocal(clock.Now()), TimeZone::Utc()).ToString(), "2024-05-03 04:05:06.500000+00:00");
+  EXPECT_EQ(MakeDatetime(TimeZone::Utc().ToLocal(clock.Now()), TimeZone::Utc()).ToString(),
+            "2024-05-03 04:05:06.500000+00:00");
 }
 
 }  // namespace

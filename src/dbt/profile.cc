@@ -39,10 +39,13 @@ Target FromQuern(const ProfileQuery& query) {
   return t;
 }
 
-const char* const kOtherTypes[] = {"postgres", "snowflake", "bigquery", "redshift", "spark", "databricks", "trino", "athena", "clickhouse",
-                                   "sqlserver", "fabric", "mysql", "sqlite", "synapse", "exasol", "starrocks", "dremio", "teradata"};
+const char* const kOtherTypes[] = {"postgres", "snowflake", "bigquery",   "redshift",  "spark",  "databricks",
+                                   "trino",    "athena",    "clickhouse", "sqlserver", "fabric", "mysql",
+                                   "sqlite",   "synapse",   "exasol",     "starrocks", "dremio", "teradata"};
 
-Error At(const Yaml& yaml, std::string message) { return Error(ErrorCode::kDbtProject, std::move(message)).At(yaml.pos()); }
+Error At(const Yaml& yaml, std::string message) {
+  return Error(ErrorCode::kDbtProject, std::move(message)).At(yaml.pos());
+}
 
 }  // namespace
 
@@ -72,7 +75,8 @@ Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render) {
   if (!profile) {
     if (query.quern) return FromQuern(query);
     if (query.profile.empty()) {
-      return Fail(Error(ErrorCode::kDbtProject, "dbt_project.yml names no profile").Hint("add 'profile: NAME', and NAME to profiles.yml"));
+      return Fail(Error(ErrorCode::kDbtProject, "dbt_project.yml names no profile")
+                      .Hint("add 'profile: NAME', and NAME to profiles.yml"));
     }
     std::string hint = DidYouMean(query.profile, known);
     return Fail(Error(ErrorCode::kDbtProject, "there is no profile '" + query.profile + "' (looked in " + looked + ")")
@@ -98,7 +102,8 @@ Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render) {
     if (query.quern && query.only_quern) return FromQuern(query);
     return Fail(Error(ErrorCode::kDbtProject, "profile '" + query.profile + "' has no target '" + name + "'")
                     .At(name_pos)
-                    .Hint(DidYouMean(name, Keys(*outputs)).empty() ? "it has: " + Join(Keys(*outputs), ", ") : DidYouMean(name, Keys(*outputs))));
+                    .Hint(DidYouMean(name, Keys(*outputs)).empty() ? "it has: " + Join(Keys(*outputs), ", ")
+                                                                   : DidYouMean(name, Keys(*outputs))));
   }
   Diagnostics problems;
   Json fields = RenderYaml(*output, render, problems);
@@ -153,7 +158,8 @@ Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render) {
         a.alias = item.value("alias", fs::path(a.path).stem().string());
         a.type = item.value("type", "duckdb");
         a.read_only = item.value("read_only", false);
-        if (a.type != "duckdb") return Fail(At(attach->items()[i], "attaching a database of type '" + a.type + "' is not built"));
+        if (a.type != "duckdb")
+          return Fail(At(attach->items()[i], "attaching a database of type '" + a.type + "' is not built"));
         t.attach.push_back(std::move(a));
       }
     }
@@ -162,19 +168,25 @@ Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render) {
     if (const Yaml* extensions = map.Get("extensions"); extensions && extensions->is_sequence()) {
       for (const Yaml& item : extensions->items()) {
         static const char* const kBuiltIn[] = {"parquet", "json", "icu", "core_functions"};
-        if (std::find_if(std::begin(kBuiltIn), std::end(kBuiltIn), [&](const char* n) { return item.text() == n; }) == std::end(kBuiltIn)) {
-          return Fail(At(item, "DuckDB's extension '" + item.text() + "' is not built in").Hint("built in are parquet, json, icu"));
+        if (std::find_if(std::begin(kBuiltIn), std::end(kBuiltIn), [&](const char* n) { return item.text() == n; }) ==
+            std::end(kBuiltIn)) {
+          return Fail(At(item, "DuckDB's extension '" + item.text() + "' is not built in")
+                          .Hint("built in are parquet, json, icu"));
         }
       }
     }
     for (const char* key : {"plugins", "secrets", "filesystems", "remote", "use_credential_provider", "is_ducklake"}) {
-      if (const Yaml* value = map.Get(key)) return Fail(At(*value, "'" + std::string(key) + "' of a duckdb target is not built"));
+      if (const Yaml* value = map.Get(key))
+        return Fail(At(*value, "'" + std::string(key) + "' of a duckdb target is not built"));
     }
-    for (const char* key : {"external_root", "config_options", "disable_transactions", "keep_open", "retries", "module_paths", "hard_delete"}) map.Allow(key);
+    for (const char* key : {"external_root", "config_options", "disable_transactions", "keep_open", "retries",
+                            "module_paths", "hard_delete"})
+      map.Allow(key);
     map.Finish();
   } else {
     std::vector<std::string> ours = {"quern", "duckdb"};
-    bool adapter = std::find_if(std::begin(kOtherTypes), std::end(kOtherTypes), [&](const char* n) { return t.type == n; }) != std::end(kOtherTypes);
+    bool adapter = std::find_if(std::begin(kOtherTypes), std::end(kOtherTypes),
+                                [&](const char* n) { return t.type == n; }) != std::end(kOtherTypes);
     const Yaml* type = output->Find("type");
     std::string message = t.type.empty() ? "target '" + name + "' has no 'type'"
                           : adapter      ? "targets of type '" + t.type + "' are not built"

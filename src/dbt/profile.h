@@ -15,7 +15,7 @@ struct Target {
   std::string database;  ///< the catalog's name in SQL
   std::string schema;
   int threads = 1;
-  std::filesystem::path path;  ///< the warehouse's folder, or the .duckdb file; empty: in memory
+  std::filesystem::path path;    ///< the warehouse's folder, or the .duckdb file; empty: in memory
   Json fields = Json::object();  ///< what `target` shows to templates
   /// duckdb: databases attached beside, as dbt-duckdb's `attach`, and `settings`.
   struct Attached {
@@ -45,7 +45,8 @@ struct ProfileQuery {
   bool only_quern = false;
 };
 
-/// Looks in --profiles-dir, DBT_PROFILES_DIR, the project's folder, ~/.dbt. Errors: kDbtProject, with places in the file.
+/// Looks in --profiles-dir, DBT_PROFILES_DIR, the project's folder, ~/.dbt. Errors: kDbtProject, with places in the
+/// file.
 Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render);
 
 }  // namespace quern::dbt

@@ -45,7 +45,8 @@ Json RenderYaml(const Yaml& yaml, const RenderText& render, Diagnostics& diagnos
         return *std::move(rendered);
       }
       return yaml.text();
-    default: return yaml.ToJson();
+    default:
+      return yaml.ToJson();
   }
 }
 
@@ -113,7 +114,8 @@ std::vector<RunHook> Hooks(const Yaml* yaml) {
 
 bool ValidName(const std::string& name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
 }
 
 }  // namespace
@@ -151,11 +153,13 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
   YamlMap map(*yaml, "dbt_project.yml", is_root ? diagnostics : ignored);
   p.name = map.RequiredString("name");
   if (HasJinja(p.name)) {
-    if (auto name = render(p.name, map.PosOf("name"))) p.name = name->is_string() ? name->get<std::string>() : name->dump();
+    if (auto name = render(p.name, map.PosOf("name")))
+      p.name = name->is_string() ? name->get<std::string>() : name->dump();
   }
   if (!p.name.empty() && !ValidName(p.name)) {
-    diagnostics.Add(Error(ErrorCode::kDbtProject, "'" + p.name + "' is no project name: letters, digits and underscores, not "
-                                                  "beginning with a digit")
+    diagnostics.Add(Error(ErrorCode::kDbtProject, "'" + p.name +
+                                                      "' is no project name: letters, digits and underscores, not "
+                                                      "beginning with a digit")
                         .At(map.PosOf("name")));
   }
   p.version = map.String("version").value_or("");
@@ -176,8 +180,9 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
     if (!value) return fallback;
     std::vector<std::string> out;
     if (!value->is_sequence()) {
-      diagnostics.Add(Error(ErrorCode::kWrongType, std::string(key) + " must be a list of folders, not " + value->KindName())
-                          .At(value->pos()));
+      diagnostics.Add(
+          Error(ErrorCode::kWrongType, std::string(key) + " must be a list of folders, not " + value->KindName())
+              .At(value->pos()));
       return fallback;
     }
     for (const Yaml& item : value->items()) {
@@ -196,7 +201,8 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
   p.analysis_paths = paths("analysis-paths", "", {"analyses"});
   p.macro_paths = paths("macro-paths", "", {"macros"});
   std::vector<std::string> all;
-  for (const auto* list : {&p.model_paths, &p.seed_paths, &p.snapshot_paths, &p.analysis_paths, &p.macro_paths, &p.test_paths}) {
+  for (const auto* list :
+       {&p.model_paths, &p.seed_paths, &p.snapshot_paths, &p.analysis_paths, &p.macro_paths, &p.test_paths}) {
     for (const std::string& path : *list) {
       if (std::find(all.begin(), all.end(), path) == all.end()) all.push_back(path);
     }
@@ -204,7 +210,8 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
   p.docs_paths = paths("docs-paths", "", all);
   if (auto target = map.String("target-path")) p.target_path = *target;
   if (HasJinja(p.target_path)) {
-    if (auto path = render(p.target_path, map.PosOf("target-path")); path && path->is_string()) p.target_path = path->get<std::string>();
+    if (auto path = render(p.target_path, map.PosOf("target-path")); path && path->is_string())
+      p.target_path = path->get<std::string>();
   }
   if (auto install = map.String("packages-install-path")) p.packages_install_path = *install;
   p.clean_targets = StringList(map.Get("clean-targets"));
@@ -220,7 +227,8 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
     const Yaml* value = map.Get(key);
     if (!value) return;
     if (!value->is_mapping()) {
-      diagnostics.Add(Error(ErrorCode::kWrongType, std::string(key) + " must be a mapping, not " + value->KindName()).At(value->pos()));
+      diagnostics.Add(Error(ErrorCode::kWrongType, std::string(key) + " must be a mapping, not " + value->KindName())
+                          .At(value->pos()));
       return;
     }
     Json rendered = RenderYaml(*value, render, is_root ? diagnostics : ignored, kHookKeys);
@@ -258,9 +266,9 @@ std::optional<Package> LoadPackage(const fs::path& root, const std::string& root
     entry.Finish();
   }
   if (const Yaml* flags = map.Get("flags"); flags && flags->is_mapping()) p.flags = flags->ToJson();
-  for (const char* key : {"config-version", "asset-paths", "function-paths", "log-path", "require-dbt-version", "query-comment",
-                          "restrict-access", "dbt-cloud", "unit_tests", "metrics", "semantic-models", "saved-queries", "functions",
-                          "packages", "project-root", "anchors"}) {
+  for (const char* key : {"config-version", "asset-paths", "function-paths", "log-path", "require-dbt-version",
+                          "query-comment", "restrict-access", "dbt-cloud", "unit_tests", "metrics", "semantic-models",
+                          "saved-queries", "functions", "packages", "project-root", "anchors"}) {
     map.Allow(key);
   }
   map.Finish();

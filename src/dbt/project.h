@@ -73,8 +73,8 @@ struct FoundFile {
   std::string search_path;    ///< "models"
 };
 
-/// Files below `paths` whose name ends with one of `suffixes`, in the order of their paths. Folders that are not there are
-/// no error. Hidden files are left out.
+/// Files below `paths` whose name ends with one of `suffixes`, in the order of their paths. Folders that are not there
+/// are no error. Hidden files are left out.
 std::vector<FoundFile> FindFiles(const std::filesystem::path& root, const std::vector<std::string>& paths,
                                  const std::vector<std::string>& suffixes);
 

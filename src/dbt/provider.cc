@@ -12,7 +12,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-schedule::TableRef TableOf(const ManifestNode& node) { return {node.schema, node.alias}; }
+schedule::TableRef TableOf(const ManifestNode& node) {
+  return {node.schema, node.alias};
+}
 
 class NodeTask : public schedule::Task {
  public:
@@ -42,22 +44,27 @@ schedule::Node GraphNode(const Workspace& workspace, const ManifestNode& n, cons
   out.config = n.config;
   (void)workspace;
   for (const std::string& parent : n.depends_on) {
-    if (std::find(n.before_run.begin(), n.before_run.end(), parent) == n.before_run.end()) out.depends_on.push_back(parent);
+    if (std::find(n.before_run.begin(), n.before_run.end(), parent) == n.before_run.end())
+      out.depends_on.push_back(parent);
   }
   for (const std::string& parent : n.before_run) {
-    if (const ManifestNode* p = workspace.manifest().Find(parent)) out.reads.push_back({TableOf(*p), schedule::ReadMode::kBeforeRun});
+    if (const ManifestNode* p = workspace.manifest().Find(parent))
+      out.reads.push_back({TableOf(*p), schedule::ReadMode::kBeforeRun});
   }
   switch (n.type) {
     case ResourceType::kSource:
       out.reads.push_back({TableOf(n), schedule::ReadMode::kCurrent});
       out.runs = false;
       break;
-    case ResourceType::kExposure: out.runs = false; break;
+    case ResourceType::kExposure:
+      out.runs = false;
+      break;
     case ResourceType::kTest:
       out.gate = true;
       if (n.test) out.test_of = n.test->name;
       break;
-    case ResourceType::kAnalysis: break;
+    case ResourceType::kAnalysis:
+      break;
     default:
       if (n.is_ephemeral()) {
         out.runs = false;
@@ -115,7 +122,8 @@ Result<void> Provider::BeginRun(const schedule::RunContext& run, const std::vect
   }
   if (ids.empty()) return {};
   Database* database = QUERN_TRY(OpenDatabase());
-  auto state = std::make_shared<RunState>(*workspace_, *database, run, options_.which, options_.store_failures, std::move(ids));
+  auto state =
+      std::make_shared<RunState>(*workspace_, *database, run, options_.which, options_.store_failures, std::move(ids));
   {
     std::lock_guard lock(mutex_);
     runs_[run.dag_run] = state;
@@ -123,11 +131,13 @@ Result<void> Provider::BeginRun(const schedule::RunContext& run, const std::vect
   return state->Begin();
 }
 
-Result<std::unique_ptr<schedule::Task>> Provider::MakeTask(const schedule::Node& node, const schedule::RunContext& run) {
+Result<std::unique_ptr<schedule::Task>> Provider::MakeTask(const schedule::Node& node,
+                                                           const schedule::RunContext& run) {
   std::lock_guard lock(mutex_);
   auto state = runs_.find(run.dag_run);
   const ManifestNode* found = workspace_ ? workspace_->manifest().Find(node.id) : nullptr;
-  if (state == runs_.end() || !found) return Fail(Error(ErrorCode::kUnknownNode, "'" + node.id + "' is no node of this run"));
+  if (state == runs_.end() || !found)
+    return Fail(Error(ErrorCode::kUnknownNode, "'" + node.id + "' is no node of this run"));
   return std::make_unique<NodeTask>(state->second, *found);
 }
 

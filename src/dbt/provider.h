@@ -19,9 +19,9 @@ struct ProviderOptions {
   /// The target's warehouse, opened when first asked for. Unset: the provider opens what the profile names itself.
   std::function<Result<warehouse::Warehouse*>()> warehouse;
   std::string memory_limit;
-  std::string which = "build";         ///< `flags.WHICH`, and "compile" compiles without running
+  std::string which = "build";  ///< `flags.WHICH`, and "compile" compiles without running
   bool store_failures = false;
-  bool exposures = true;               ///< whether exposures and sources stand in the graph (for selection)
+  bool exposures = true;  ///< whether exposures and sources stand in the graph (for selection)
 };
 
 /// Thread-safe after Load: several runs may be under way, each begun with its own RunContext (kept by dag_run).
@@ -34,7 +34,8 @@ class Provider : public schedule::NodeProvider {
   /// Compiles every model and describes it in order, with empty tables standing for what is not built yet.
   void Check(Diagnostics& diagnostics) override;
   Result<void> BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) override;
-  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node, const schedule::RunContext& run) override;
+  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node,
+                                                   const schedule::RunContext& run) override;
   Result<void> EndRun(const schedule::RunContext& run, const std::vector<schedule::FinishedTask>& tasks) override;
 
   /// Null before Load, or when the project could not be read.
@@ -50,6 +51,7 @@ class Provider : public schedule::NodeProvider {
 };
 
 /// What the graph knows of a manifest's node.
-schedule::Node GraphNode(const Workspace& workspace, const ManifestNode& node, const std::filesystem::path& project_root);
+schedule::Node GraphNode(const Workspace& workspace, const ManifestNode& node,
+                         const std::filesystem::path& project_root);
 
 }  // namespace quern::dbt

@@ -1,4 +1,6 @@
 // Whole projects through the provider and the runner, on the Delta warehouse and on .duckdb files.
+#include "dbt/provider.h"
+
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -7,7 +9,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "dbt/command.h"
-#include "dbt/provider.h"
 #include "schedule/node_graph.h"
 #include "schedule/runner.h"
 #include "warehouse/warehouse.h"
@@ -20,7 +21,8 @@ namespace fs = std::filesystem;
 class ProjectTest : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::temp_directory_path() / ("quern-dbt-" + std::to_string(::getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = fs::temp_directory_path() / ("quern-dbt-" + std::to_string(::getpid()) + "-" +
+                                         testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     Write("dbt_project.yml", "name: p\nversion: '1.0'\nprofile: p\n");
   }
@@ -107,7 +109,8 @@ class ProjectTest : public testing::Test {
 };
 
 TEST_F(ProjectTest, AnIncrementalEffectIsRecordedOnce) {
-  Write("models/inc.sql", "{{ config(materialized='incremental') }} select '{{ var('data_interval_start')[:10] }}' as day");
+  Write("models/inc.sql",
+        "{{ config(materialized='incremental') }} select '{{ var('data_interval_start')[:10] }}' as day");
   EXPECT_EQ(Run(Day(1))["inc"], "success") << errors_["inc"];
   EXPECT_EQ(Run(Day(2))["inc"], "success") << errors_["inc"];
   EXPECT_EQ(Run(Day(2))["inc"], "no_op");
@@ -118,7 +121,9 @@ TEST_F(ProjectTest, AnIncrementalEffectIsRecordedOnce) {
 }
 
 TEST_F(ProjectTest, SchemaChangeAndRowsAreOneCommit) {
-  Write("models/inc.sql", "{{ config(materialized='incremental', on_schema_change='append_new_columns') }} select 1 as a {% if is_incremental() %}, 2 as b{% endif %}");
+  Write("models/inc.sql",
+        "{{ config(materialized='incremental', on_schema_change='append_new_columns') }} select 1 as a {% if "
+        "is_incremental() %}, 2 as b{% endif %}");
   EXPECT_EQ(Run(Day(1))["inc"], "success");
   EXPECT_EQ(Wh().Describe({"main", "inc"})->version, 0);
   EXPECT_EQ(Run(Day(2))["inc"], "success") << errors_["inc"];
@@ -127,7 +132,9 @@ TEST_F(ProjectTest, SchemaChangeAndRowsAreOneCommit) {
 }
 
 TEST_F(ProjectTest, DeleteAndInsertAreOneCommit) {
-  Write("models/inc.sql", "{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='k') }} select 1 as k, '{{ var('logical_date')[:10] }}' as d");
+  Write("models/inc.sql",
+        "{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='k') }} select 1 as k, "
+        "'{{ var('logical_date')[:10] }}' as d");
   Run(Day(1));
   EXPECT_EQ(Run(Day(2))["inc"], "success") << errors_["inc"];
   EXPECT_EQ(Wh().Describe({"main", "inc"})->version, 1);
@@ -137,8 +144,12 @@ TEST_F(ProjectTest, DeleteAndInsertAreOneCommit) {
 TEST_F(ProjectTest, BeforeRunReadsWhatStoodBefore) {
   ASSERT_EQ(Query("create schema if not exists main; create table main.start as select 0 as n; select 1"), "1;");
   Write("models/sources.yml", "sources: [{name: s, schema: main, tables: [{name: grown}, {name: start}]}]\n");
-  Write("models/grown.sql", "{{ config(materialized='incremental', alias='grown') }} select {{ var('logical_date')[8:10] | int }} as n from {{ source('s', 'start') }}");
-  Write("models/seen.sql", "{{ config(materialized='table', before_run=['s.grown']) }} select count(*) as n from {{ source('s', 'grown') }}");
+  Write("models/grown.sql",
+        "{{ config(materialized='incremental', alias='grown') }} select {{ var('logical_date')[8:10] | int }} as n "
+        "from {{ source('s', 'start') }}");
+  Write("models/seen.sql",
+        "{{ config(materialized='table', before_run=['s.grown']) }} select count(*) as n from {{ source('s', 'grown') "
+        "}}");
   auto first = Run(Day(1));
   EXPECT_EQ(first["grown"], "success") << errors_["grown"];
   EXPECT_EQ(first["seen"], "failed");  // there is nothing before the first run
@@ -147,15 +158,19 @@ TEST_F(ProjectTest, BeforeRunReadsWhatStoodBefore) {
   EXPECT_EQ(Query("select n from main.seen"), "1;");
   EXPECT_EQ(Run(Day(3))["seen"], "success");
   EXPECT_EQ(Query("select n from main.seen"), "2;");
-  Write("models/seen.sql", "{{ config(materialized='table', before_run=['s.grown']) }} -- {{ source('s', 'grown') if not execute }}\n"
-                           "{% set before = before_run('s.grown') %}{% if before %}select count(*) as n from {{ before }}{% else %}select 0 as n{% endif %}");
+  Write("models/seen.sql",
+        "{{ config(materialized='table', before_run=['s.grown']) }} -- {{ source('s', 'grown') if not execute }}\n"
+        "{% set before = before_run('s.grown') %}{% if before %}select count(*) as n from {{ before }}{% else %}select "
+        "0 as n{% endif %}");
   EXPECT_EQ(Run(Day(1))["seen"], "success") << errors_["seen"];
   EXPECT_EQ(Query("select n from main.seen"), "0;");
 }
 
 TEST_F(ProjectTest, SnapshotTimeIsTheIntervalsEnd) {
   Write("models/src.sql", "{{ config(materialized='table') }} select 1 as id, '{{ var('logical_date')[:10] }}' as v");
-  Write("snapshots/s.sql", "{% snapshot snap %}{{ config(strategy='check', unique_key='id', check_cols='all') }}select * from {{ ref('src') }}{% endsnapshot %}");
+  Write("snapshots/s.sql",
+        "{% snapshot snap %}{{ config(strategy='check', unique_key='id', check_cols='all') }}select * from {{ "
+        "ref('src') }}{% endsnapshot %}");
   EXPECT_EQ(Run(Day(1))["snap"], "success") << errors_["snap"];
   EXPECT_EQ(Run(Day(2))["snap"], "success") << errors_["snap"];
   EXPECT_EQ(Run(Day(2))["snap"], "no_op");
@@ -191,17 +206,22 @@ TEST_F(ProjectTest, CheckFindsSqlThatDoesNotBind) {
   Diagnostics diagnostics;
   provider.Load(diagnostics);
   provider.Check(diagnostics);
-  ASSERT_EQ(diagnostics.errors().size(), 1u) << (diagnostics.errors().empty() ? "" : diagnostics.errors().back().ToString());
+  ASSERT_EQ(diagnostics.errors().size(), 1u)
+      << (diagnostics.errors().empty() ? "" : diagnostics.errors().back().ToString());
   EXPECT_EQ(diagnostics.errors()[0].pos().ToString(), "models/a.sql:1:12") << diagnostics.errors()[0].ToString();
   EXPECT_FALSE(fs::exists(root_ / "warehouse"));
 }
 
 TEST_F(ProjectTest, ContractsAreEnforced) {
   Write("models/a.sql", "{{ config(materialized='table', contract={'enforced': true}) }} select 1 as id, 'x' as name");
-  Write("models/p.yml", "models:\n  - name: a\n    columns: [{name: id, data_type: integer, constraints: [{type: not_null}]}, {name: name, data_type: integer}]\n");
+  Write("models/p.yml",
+        "models:\n  - name: a\n    columns: [{name: id, data_type: integer, constraints: [{type: not_null}]}, {name: "
+        "name, data_type: integer}]\n");
   EXPECT_EQ(Run(Day(1))["a"], "failed");
   EXPECT_NE(errors_["a"].find("column 'name' is VARCHAR"), std::string::npos) << errors_["a"];
-  Write("models/p.yml", "models:\n  - name: a\n    columns: [{name: id, data_type: integer, constraints: [{type: not_null}]}, {name: name, data_type: varchar}]\n");
+  Write("models/p.yml",
+        "models:\n  - name: a\n    columns: [{name: id, data_type: integer, constraints: [{type: not_null}]}, {name: "
+        "name, data_type: varchar}]\n");
   EXPECT_EQ(Run(Day(1))["a"], "success") << errors_["a"];
   EXPECT_FALSE(Wh().Describe({"main", "a"})->nullable[0]);
 }

@@ -20,8 +20,9 @@ namespace {
 
 bool CannotHelpToRetry(ErrorCode code) {
   int n = static_cast<int>(code);
-  return (n >= 300 && n < 400) || (n >= 900 && n < 1000) || code == ErrorCode::kSqlSyntax || code == ErrorCode::kSqlBind || code == ErrorCode::kUnsupportedFeature ||
-         code == ErrorCode::kParse || code == ErrorCode::kInvalidArgument;
+  return (n >= 300 && n < 400) || (n >= 900 && n < 1000) || code == ErrorCode::kSqlSyntax ||
+         code == ErrorCode::kSqlBind || code == ErrorCode::kUnsupportedFeature || code == ErrorCode::kParse ||
+         code == ErrorCode::kInvalidArgument;
 }
 
 std::optional<int64_t> Whole(const Value& value) {
@@ -32,7 +33,9 @@ std::optional<int64_t> Whole(const Value& value) {
 /// Places in our own macros help nobody: the error is then the node's, and only the user's macros stay in the trace.
 Error WithoutOwnPlaces(Error error, const SourcePos& node) {
   auto own = [](const SourcePos& pos) { return pos.file.empty() || pos.file.rfind("quern:", 0) == 0; };
-  if (!own(error.pos()) && std::none_of(error.trace().begin(), error.trace().end(), [&](const Error::Frame& f) { return own(f.pos); })) return error;
+  if (!own(error.pos()) &&
+      std::none_of(error.trace().begin(), error.trace().end(), [&](const Error::Frame& f) { return own(f.pos); }))
+    return error;
   SourcePos place = error.pos();
   std::vector<Error::Frame> kept;
   for (const Error::Frame& frame : error.trace()) {
@@ -50,14 +53,17 @@ Error WithoutOwnPlaces(Error error, const SourcePos& node) {
   return out;
 }
 
-std::string Results(int64_t n) { return std::to_string(n) + (n == 1 ? " result" : " results"); }
+std::string Results(int64_t n) {
+  return std::to_string(n) + (n == 1 ? " result" : " results");
+}
 
 }  // namespace
 
 /// The work of one node; lives on one thread.
 class NodeRun {
  public:
-  NodeRun(RunState& state, const ManifestNode& node, schedule::TaskContext& task) : state_(state), node_(node), task_(task), w_(state.workspace()) {
+  NodeRun(RunState& state, const ManifestNode& node, schedule::TaskContext& task)
+      : state_(state), node_(node), task_(task), w_(state.workspace()) {
     result_.unique_id = node.unique_id;
   }
 
@@ -82,7 +88,8 @@ class NodeRun {
     if (compiled_at_) result_.executing = Interval{compiled_at_->end, ended};
     result_.compiling = compiled_at_;
     if (node_.type != ResourceType::kTest) result_.relation_name = node_.relation_name;
-    out.details = {{"adapter_response", result_.adapter_response}, {"relation_name", node_.relation_name ? Json(*node_.relation_name) : Json()}};
+    out.details = {{"adapter_response", result_.adapter_response},
+                   {"relation_name", node_.relation_name ? Json(*node_.relation_name) : Json()}};
     if (record_) out.details["compiled_path"] = record_->path;
     state_.Record(result_, std::move(record_));
     return out;
@@ -91,7 +98,8 @@ class NodeRun {
  private:
   Result<TaskResult> Work() {
     session_ = QUERN_TRY(state_.database().Connect());
-    Cancellation::Subscription interrupt = task_.cancellation.OnCancel([session = session_.get()] { session->Interrupt(); });
+    Cancellation::Subscription interrupt =
+        task_.cancellation.OnCancel([session = session_.get()] { session->Interrupt(); });
     std::unique_ptr<RenderContext> context = state_.ContextOf(node_, session_.get(), task_.log);
     if (std::optional<TaskResult> known = QUERN_TRY(AlreadyRecorded())) return *known;
     SetCommitContext();
@@ -130,7 +138,8 @@ class NodeRun {
     warehouse::Warehouse* warehouse = session_->warehouse();
     bool ordered = node_.type == ResourceType::kSnapshot || node_.materialized() == "incremental";
     if (!warehouse || !ordered || run.rerun || run.full_refresh || state_.which() == "compile") return std::nullopt;
-    std::optional<int64_t> version = QUERN_TRY(warehouse->TxnVersion({node_.schema, node_.alias}, schedule::EffectAppId(run, node_.unique_id)));
+    std::optional<int64_t> version =
+        QUERN_TRY(warehouse->TxnVersion({node_.schema, node_.alias}, schedule::EffectAppId(run, node_.unique_id)));
     if (!version || *version < schedule::EffectVersion(run)) return std::nullopt;
     result_.status = "success";
     result_.message = "already recorded";
@@ -150,7 +159,8 @@ class NodeRun {
     context.git_commit = run.git_commit;
     context.logical_date = run.logical_date;
     if (node_.is_refable() && !node_.is_ephemeral()) {
-      context.txns.push_back({{node_.schema, node_.alias}, schedule::EffectAppId(run, node_.unique_id), schedule::EffectVersion(run)});
+      context.txns.push_back(
+          {{node_.schema, node_.alias}, schedule::EffectAppId(run, node_.unique_id), schedule::EffectVersion(run)});
     }
     session->SetContext(std::move(context));
   }
@@ -160,7 +170,9 @@ class NodeRun {
     if (node_.before_run.empty()) return {};
     warehouse::Warehouse* warehouse = session_->warehouse();
     if (!warehouse) {
-      return Fail(Error(ErrorCode::kUnsupportedFeature, "before_run needs the versions of a Delta warehouse; this target is " + w_.target().type).At(node_.pos));
+      return Fail(Error(ErrorCode::kUnsupportedFeature,
+                        "before_run needs the versions of a Delta warehouse; this target is " + w_.target().type)
+                      .At(node_.pos));
     }
     const schedule::RunContext& run = state_.run();
     Value versions = Value::NewDict();
@@ -170,7 +182,8 @@ class NodeRun {
       warehouse::TableName name{parent->schema, parent->alias};
       Result<std::vector<warehouse::HistoryEntry>> found = warehouse->History(name, -1);
       if (!found && found.error().code() != ErrorCode::kTableNotFound) {
-        return Fail(std::move(std::move(found).error()).Context("finding " + name.ToString() + " as it stood before the run"));
+        return Fail(
+            std::move(std::move(found).error()).Context("finding " + name.ToString() + " as it stood before the run"));
       }
       std::vector<warehouse::HistoryEntry> history = found ? *std::move(found) : std::vector<warehouse::HistoryEntry>{};
       std::optional<int64_t> version;
@@ -179,8 +192,10 @@ class NodeRun {
         std::string dag_run = entry.commit_info.value("quernDagRun", "");
         std::string schedule_prefix = run.schedule + "/";
         bool ours = !dag_run.empty() && dag_run == run.dag_run;
-        if (!ours && dag_run.rfind(schedule_prefix, 0) == 0 && entry.commit_info.contains("quernLogicalDate") && entry.commit_info["quernLogicalDate"].is_string()) {
-          Result<Timestamp> date = ParseTimestamp(entry.commit_info["quernLogicalDate"].get<std::string>(), TimeZone::Utc());
+        if (!ours && dag_run.rfind(schedule_prefix, 0) == 0 && entry.commit_info.contains("quernLogicalDate") &&
+            entry.commit_info["quernLogicalDate"].is_string()) {
+          Result<Timestamp> date =
+              ParseTimestamp(entry.commit_info["quernLogicalDate"].get<std::string>(), TimeZone::Utc());
           ours = date && *date >= run.logical_date;
         }
         if (ours) continue;
@@ -202,7 +217,9 @@ class NodeRun {
     const Macro* materialization = w_.macros().Materialization(kind, adapters);
     if (!materialization) {
       std::string hint = DidYouMean(kind, w_.macros().MaterializationNames());
-      return Fail(Error(ErrorCode::kDbtCompile, "there is no materialization '" + kind + "'").At(node_.pos).Hint(hint.empty() ? "built are " + Join(w_.macros().MaterializationNames(), ", ") : hint));
+      return Fail(Error(ErrorCode::kDbtCompile, "there is no materialization '" + kind + "'")
+                      .At(node_.pos)
+                      .Hint(hint.empty() ? "built are " + Join(w_.macros().MaterializationNames(), ", ") : hint));
     }
     fs::path run_file = w_.target_path() / "run" / NodeFilePath(node_);
     Result<void> written;
@@ -224,13 +241,17 @@ class NodeRun {
     QUERN_TRY(session_->Commit());
     auto main = context.results.find("main");
     if (main != context.results.end()) {
-      if (Result<Json> response = main->second.response.ToJson(); response && response->is_object()) result_.adapter_response = *std::move(response);
+      if (Result<Json> response = main->second.response.ToJson(); response && response->is_object())
+        result_.adapter_response = *std::move(response);
     }
-    if (node_.type == ResourceType::kTest) return TestOutcome(main == context.results.end() ? Value() : main->second.table);
+    if (node_.type == ResourceType::kTest)
+      return TestOutcome(main == context.results.end() ? Value() : main->second.table);
     TaskResult out;
     result_.status = "success";
     out.message = "OK";
-    if (auto it = result_.adapter_response.find("rows_affected"); it != result_.adapter_response.end() && it->is_number_integer()) out.rows = it->get<int64_t>();
+    if (auto it = result_.adapter_response.find("rows_affected");
+        it != result_.adapter_response.end() && it->is_number_integer())
+      out.rows = it->get<int64_t>();
     if (warehouse::Session* session = session_->warehouse_session()) {
       int64_t inserted = 0;
       bool any = false;
@@ -243,7 +264,8 @@ class NodeRun {
       if (any && node_.materialized() != "view") out.rows = inserted;
     }
     if (node_.type == ResourceType::kSeed) out.message = result_.adapter_response.value("_message", "OK");
-    if (out.rows && node_.type != ResourceType::kSeed) out.message = FormatCount(*out.rows) + (*out.rows == 1 ? " row" : " rows");
+    if (out.rows && node_.type != ResourceType::kSeed)
+      out.message = FormatCount(*out.rows) + (*out.rows == 1 ? " row" : " rows");
     result_.message = out.message;
     if (out.rows) out.values["rows"] = *out.rows;
     if (!read_versions_.empty()) out.values["versions_read"] = read_versions_;
@@ -259,7 +281,8 @@ class NodeRun {
   Result<void> PrepareSeed(RenderContext& context) {
     std::string shown = w_.Shown(*w_.FindPackage(node_.package), node_.original_file_path);
     std::string text = QUERN_TRY(ReadTextFile(node_.root / node_.original_file_path, shown));
-    std::string delimiter = node_.config.value("delimiter", Json(",")).is_string() ? node_.config["delimiter"].get<std::string>() : ",";
+    std::string delimiter =
+        node_.config.value("delimiter", Json(",")).is_string() ? node_.config["delimiter"].get<std::string>() : ",";
     SeedTable seed = QUERN_TRY(ParseSeed(text, delimiter.empty() ? ',' : delimiter[0], shown));
     std::vector<std::vector<Value>> rows;
     rows.reserve(seed.rows.size());
@@ -278,24 +301,35 @@ class NodeRun {
   Result<TaskResult> TestOutcome(const Value& table) {
     const TableData* data = AsTable(table);
     if (!data || data->rows.size() != 1 || data->names.size() != 3) {
-      return Fail(Error(ErrorCode::kDbtCompile, "the test must give one row of three columns (failures, should_warn, should_error)").At(node_.pos));
+      return Fail(Error(ErrorCode::kDbtCompile,
+                        "the test must give one row of three columns (failures, should_warn, should_error)")
+                      .At(node_.pos));
     }
     std::vector<Value> row = QUERN_TRY(data->rows[0].Iterate());
     std::optional<int64_t> failures = Whole(row[0]);
-    if (!failures && !row[0].is_none()) return Fail(Error(ErrorCode::kDbtCompile, "fail_calc of the test gave " + row[0].Repr() + ", no number").At(node_.pos));
+    if (!failures && !row[0].is_none())
+      return Fail(
+          Error(ErrorCode::kDbtCompile, "fail_calc of the test gave " + row[0].Repr() + ", no number").At(node_.pos));
     int64_t n = failures.value_or(0);
     result_.failures = n;
     TaskResult out;
     out.rows = n;
-    std::string severity = Upper(node_.config.value("severity", Json("ERROR")).is_string() ? node_.config["severity"].get<std::string>() : "ERROR");
-    auto setting = [&](const char* key) { return node_.config.value(key, Json("!= 0")).is_string() ? node_.config[key].get<std::string>() : std::string("!= 0"); };
+    std::string severity =
+        Upper(node_.config.value("severity", Json("ERROR")).is_string() ? node_.config["severity"].get<std::string>()
+                                                                        : "ERROR");
+    auto setting = [&](const char* key) {
+      return node_.config.value(key, Json("!= 0")).is_string() ? node_.config[key].get<std::string>()
+                                                               : std::string("!= 0");
+    };
     if (severity == "ERROR" && row[2].Truthy()) {
       result_.status = "fail";
       result_.message = "Got " + Results(n) + ", configured to fail if " + setting("error_if");
       out.status = TaskStatus::kFailed;
       out.retryable = false;
       out.message = "FAIL " + std::to_string(n);
-      Error error = Error(ErrorCode::kDbtTestFailed, "test " + node_.name + ": " + result_.message).At(node_.pos).With("node", node_.unique_id);
+      Error error = Error(ErrorCode::kDbtTestFailed, "test " + node_.name + ": " + result_.message)
+                        .At(node_.pos)
+                        .With("node", node_.unique_id);
       if (record_) error = std::move(error).With("compiled", record_->path);
       if (node_.relation_name) error = std::move(error).Hint("the rows are in " + *node_.relation_name);
       out.error = std::move(error);
@@ -322,6 +356,8 @@ class NodeRun {
   std::map<std::string, int64_t> read_versions_;
 };
 
-TaskResult RunState::RunNode(const ManifestNode& node, schedule::TaskContext& context) { return NodeRun(*this, node, context).Run(); }
+TaskResult RunState::RunNode(const ManifestNode& node, schedule::TaskContext& context) {
+  return NodeRun(*this, node, context).Run();
+}
 
 }  // namespace quern::dbt

@@ -18,8 +18,8 @@ namespace quern::dbt {
 class RunState {
  public:
   /// `which` is the command: run, build, test, seed, snapshot, compile. All outlive the state.
-  RunState(const Workspace& workspace, Database& database, const schedule::RunContext& run, std::string which, bool store_failures,
-           std::vector<std::string> selected);
+  RunState(const Workspace& workspace, Database& database, const schedule::RunContext& run, std::string which,
+           bool store_failures, std::vector<std::string> selected);
 
   const Workspace& workspace() const { return workspace_; }
   Database& database() { return database_; }

@@ -13,7 +13,9 @@ namespace {
 enum Type { kInteger, kBigint, kNumber, kDate, kTimestamp, kBoolean, kText };
 const char* const kNames[] = {"integer", "bigint", "float8", "date", "timestamp without time zone", "boolean", "text"};
 
-bool IsNull(const std::string& text) { return text.empty() || EqualsIgnoreCase(text, "null"); }
+bool IsNull(const std::string& text) {
+  return text.empty() || EqualsIgnoreCase(text, "null");
+}
 
 bool IsInteger(const std::string& text, bool& wide) {
   std::string_view t = Trim(text);
@@ -43,12 +45,14 @@ bool Digits(std::string_view t, size_t at, size_t n) {
 
 bool IsDate(const std::string& text) {
   std::string_view t = Trim(text);
-  return t.size() == 10 && Digits(t, 0, 4) && t[4] == '-' && Digits(t, 5, 2) && t[7] == '-' && Digits(t, 8, 2) && ParseTimestamp(t, TimeZone::Utc()).has_value();
+  return t.size() == 10 && Digits(t, 0, 4) && t[4] == '-' && Digits(t, 5, 2) && t[7] == '-' && Digits(t, 8, 2) &&
+         ParseTimestamp(t, TimeZone::Utc()).has_value();
 }
 
 bool IsTimestamp(const std::string& text) {
   std::string_view t = Trim(text);
-  return t.size() >= 16 && Digits(t, 0, 4) && t[4] == '-' && (t[10] == ' ' || t[10] == 'T') && ParseTimestamp(t, TimeZone::Utc()).has_value();
+  return t.size() >= 16 && Digits(t, 0, 4) && t[4] == '-' && (t[10] == ' ' || t[10] == 'T') &&
+         ParseTimestamp(t, TimeZone::Utc()).has_value();
 }
 
 bool IsBoolean(const std::string& text) {
@@ -59,7 +63,8 @@ bool IsBoolean(const std::string& text) {
 Type Infer(const std::vector<std::vector<std::string>>& rows, size_t column) {
   bool wide = false;
   auto all = [&](auto fits) {
-    return std::all_of(rows.begin(), rows.end(), [&](const auto& row) { return IsNull(row[column]) || fits(row[column]); });
+    return std::all_of(rows.begin(), rows.end(),
+                       [&](const auto& row) { return IsNull(row[column]) || fits(row[column]); });
   };
   if (all([&](const std::string& t) { return IsInteger(t, wide); })) return wide ? kBigint : kInteger;
   if (all(IsNumber)) return kNumber;
@@ -77,7 +82,9 @@ Result<SeedTable> ParseSeed(std::string_view text, char delimiter, const std::st
   std::string field;
   bool quoted = false, was_quoted = false, any = false;
   int line = 1, row_line = 1;
-  auto fail = [&](const std::string& message, int at) { return Fail(Error(ErrorCode::kParse, message).At({shown, at, 1})); };
+  auto fail = [&](const std::string& message, int at) {
+    return Fail(Error(ErrorCode::kParse, message).At({shown, at, 1}));
+  };
   auto end_field = [&] {
     row.push_back(std::move(field));
     field.clear();
@@ -93,7 +100,9 @@ Result<SeedTable> ParseSeed(std::string_view text, char delimiter, const std::st
     if (out.names.empty()) {
       out.names = std::move(row);
     } else if (row.size() != out.names.size()) {
-      return fail("the row has " + std::to_string(row.size()) + " fields, the header " + std::to_string(out.names.size()), row_line);
+      return fail(
+          "the row has " + std::to_string(row.size()) + " fields, the header " + std::to_string(out.names.size()),
+          row_line);
     } else {
       out.rows.push_back(std::move(row));
     }

@@ -9,10 +9,16 @@ namespace quern::dbt {
 
 using engine::QueryResult;
 
-Session::Session(std::unique_ptr<engine::Connection> connection, warehouse::Session* warehouse_session, warehouse::Warehouse* warehouse, const Target& target)
-    : connection_(std::move(connection)), warehouse_session_(warehouse_session), warehouse_(warehouse), target_(target) {}
+Session::Session(std::unique_ptr<engine::Connection> connection, warehouse::Session* warehouse_session,
+                 warehouse::Warehouse* warehouse, const Target& target)
+    : connection_(std::move(connection)),
+      warehouse_session_(warehouse_session),
+      warehouse_(warehouse),
+      target_(target) {}
 
-Session::~Session() { Rollback(); }
+Session::~Session() {
+  Rollback();
+}
 
 Result<void> Session::Begin() {
   if (in_transaction_) return {};
@@ -45,7 +51,9 @@ Result<QueryResult> Session::Execute(std::string_view sql, bool begin, int64_t m
   return connection_->Execute(sql, options);
 }
 
-Result<std::vector<engine::Column>> Session::Describe(std::string_view query) { return connection_->Describe(query); }
+Result<std::vector<engine::Column>> Session::Describe(std::string_view query) {
+  return connection_->Describe(query);
+}
 
 namespace {
 
@@ -69,29 +77,37 @@ RelationData MakeData(std::string database, std::string schema, std::string iden
 
 }  // namespace
 
-Result<std::optional<RelationData>> Session::GetRelation(const std::string& database, const std::string& schema, const std::string& identifier) {
+Result<std::optional<RelationData>> Session::GetRelation(const std::string& database, const std::string& schema,
+                                                         const std::string& identifier) {
   // Both lists are read for one name only; DuckDB pushes the filters into its catalog functions.
-  std::string sql = "select table_catalog, table_schema, table_name, table_type from system.information_schema.tables where " +
-                    Where("table_catalog", database) + " and " + Where("table_schema", schema) + " and " + Where("table_name", identifier);
+  std::string sql =
+      "select table_catalog, table_schema, table_name, table_type from system.information_schema.tables where " +
+      Where("table_catalog", database) + " and " + Where("table_schema", schema) + " and " +
+      Where("table_name", identifier);
   QueryResult result = QUERN_TRY(Execute(sql, false));
   if (result.rows.empty()) return std::nullopt;
   const auto& row = result.rows.front();
-  return MakeData(engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2]), TypeOfTable(engine::ToText(row[3])));
+  return MakeData(engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2]),
+                  TypeOfTable(engine::ToText(row[3])));
 }
 
 Result<std::vector<RelationData>> Session::ListRelations(const std::string& database, const std::string& schema) {
-  QueryResult result = QUERN_TRY(Execute("select table_catalog, table_schema, table_name, table_type from system.information_schema.tables where " +
-                                             Where("table_catalog", database) + " and " + Where("table_schema", schema) + " order by table_name",
-                                         false));
+  QueryResult result = QUERN_TRY(Execute(
+      "select table_catalog, table_schema, table_name, table_type from system.information_schema.tables where " +
+          Where("table_catalog", database) + " and " + Where("table_schema", schema) + " order by table_name",
+      false));
   std::vector<RelationData> out;
   for (const auto& row : result.rows) {
-    out.push_back(MakeData(engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2]), TypeOfTable(engine::ToText(row[3]))));
+    out.push_back(MakeData(engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2]),
+                           TypeOfTable(engine::ToText(row[3]))));
   }
   return out;
 }
 
 Result<std::vector<std::string>> Session::ListSchemas(const std::string& database) {
-  QueryResult result = QUERN_TRY(Execute("select distinct schema_name from system.information_schema.schemata where " + Where("catalog_name", database) + " order by 1", false));
+  QueryResult result = QUERN_TRY(Execute("select distinct schema_name from system.information_schema.schemata where " +
+                                             Where("catalog_name", database) + " order by 1",
+                                         false));
   std::vector<std::string> out;
   for (const auto& row : result.rows) out.push_back(engine::ToText(row[0]));
   return out;
@@ -111,7 +127,8 @@ Result<std::vector<ColumnData>> Session::Columns(const RelationData& relation) {
   return out;
 }
 
-// --- databases --------------------------------------------------------------------------------------------------------
+// --- databases
+// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -152,7 +169,8 @@ Result<std::unique_ptr<Database>> OpenDuckDb(const Target& target, int threads, 
     std::error_code ec;
     std::filesystem::path folder = target.path.parent_path();
     if (!folder.empty() && !std::filesystem::exists(folder, ec)) {
-      return Fail(Error(ErrorCode::kDbtProject, "the folder of the database file, " + folder.string() + ", is not there"));
+      return Fail(
+          Error(ErrorCode::kDbtProject, "the folder of the database file, " + folder.string() + ", is not there"));
     }
   }
   engine::DuckDbOptions options;
@@ -162,12 +180,13 @@ Result<std::unique_ptr<Database>> OpenDuckDb(const Target& target, int threads, 
   std::unique_ptr<engine::DuckDatabase> db = QUERN_TRY(engine::DuckDatabase::Open(options));
   std::unique_ptr<engine::Connection> connection = QUERN_TRY(db->Connect());
   for (const Target::Attached& attached : target.attach) {
-    QUERN_TRY_CONTEXT(connection->Execute("ATTACH IF NOT EXISTS " + QuoteLiteral(attached.path) + " AS " + QuoteIdentifier(attached.alias) +
-                                          (attached.read_only ? " (READ_ONLY)" : "")),
+    QUERN_TRY_CONTEXT(connection->Execute("ATTACH IF NOT EXISTS " + QuoteLiteral(attached.path) + " AS " +
+                                          QuoteIdentifier(attached.alias) + (attached.read_only ? " (READ_ONLY)" : "")),
                       "attaching " + attached.path);
   }
   for (const auto& [name, value] : target.settings.items()) {
-    QUERN_TRY_CONTEXT(connection->Execute("SET GLOBAL " + QuoteIdentifier(name) + " = " + (value.is_string() ? QuoteLiteral(value.get<std::string>()) : value.dump())),
+    QUERN_TRY_CONTEXT(connection->Execute("SET GLOBAL " + QuoteIdentifier(name) + " = " +
+                                          (value.is_string() ? QuoteLiteral(value.get<std::string>()) : value.dump())),
                       "setting " + name);
   }
   return std::make_unique<DuckDbFile>(std::move(db), target);

@@ -16,8 +16,8 @@ namespace quern::dbt {
 /// A node's connection to the target's database: transactions, and the catalog questions that macros ask. One per task.
 class Session {
  public:
-  Session(std::unique_ptr<engine::Connection> connection, warehouse::Session* warehouse_session, warehouse::Warehouse* warehouse,
-          const Target& target);
+  Session(std::unique_ptr<engine::Connection> connection, warehouse::Session* warehouse_session,
+          warehouse::Warehouse* warehouse, const Target& target);
   ~Session();
 
   /// Runs SQL. With `begin` a transaction is opened first unless one is open.
@@ -26,13 +26,14 @@ class Session {
   Result<void> Commit();
   void Rollback();
   bool in_transaction() const { return in_transaction_; }
-  /// From now on every statement runs in a transaction, whatever it asks for: the effect of a node in a Delta table, schema changes
-  /// and the record of it are one commit.
+  /// From now on every statement runs in a transaction, whatever it asks for: the effect of a node in a Delta table,
+  /// schema changes and the record of it are one commit.
   void BeginAlways() { begin_always_ = true; }
 
   Result<std::vector<engine::Column>> Describe(std::string_view query);
   /// Nothing when there is no such relation.
-  Result<std::optional<RelationData>> GetRelation(const std::string& database, const std::string& schema, const std::string& identifier);
+  Result<std::optional<RelationData>> GetRelation(const std::string& database, const std::string& schema,
+                                                  const std::string& identifier);
   Result<std::vector<RelationData>> ListRelations(const std::string& database, const std::string& schema);
   Result<std::vector<std::string>> ListSchemas(const std::string& database);
   /// Columns in order; empty when the relation is not there.

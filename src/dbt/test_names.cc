@@ -71,7 +71,8 @@ TestNames SynthesizeTestNames(const std::string& type, const std::string& target
   return names;
 }
 
-std::string TestHash(const std::string& name, const std::string& test_name, const Value& test_namespace, const Value& kwargs) {
+std::string TestHash(const std::string& name, const std::string& test_name, const Value& test_namespace,
+                     const Value& kwargs) {
   Value metadata = Value::NewDict({{"namespace", test_namespace}, {"name", Value(test_name)}, {"kwargs", kwargs}});
   std::string hash = Md5Hex(name + Hashable(metadata).Repr());
   return hash.substr(hash.size() - 10);

@@ -14,6 +14,7 @@ struct TestNames {
 TestNames SynthesizeTestNames(const std::string& type, const std::string& target, const jinja::Value& args);
 
 /// The ten hexadecimal digits at the end of a generic test's unique id. `kwargs` is a dict, model included.
-std::string TestHash(const std::string& name, const std::string& test_name, const jinja::Value& test_namespace, const jinja::Value& kwargs);
+std::string TestHash(const std::string& name, const std::string& test_name, const jinja::Value& test_namespace,
+                     const jinja::Value& kwargs);
 
 }  // namespace quern::dbt

@@ -29,7 +29,8 @@ class PackageScope : public jinja::Scope {
   Result<std::optional<Value>> Find(std::string_view name, State& state) const override {
     auto& context = RenderContext::Of(state);
     if (auto it = names.find(name); it != names.end()) {
-      if (context.capture && it->second.macro && state.macro_stack().empty()) context.capture->macros.push_back(it->second.macro->unique_id);
+      if (context.capture && it->second.macro && state.macro_stack().empty())
+        context.capture->macros.push_back(it->second.macro->unique_id);
       return it->second.value;
     }
     return context.Find(name, state);
@@ -71,7 +72,8 @@ class WorkspaceLoader {
     if (!LoadProfile()) return false;
     for (auto& [name, value] : ContextGlobals(w_)) w_.globals_[name] = std::move(value);
     RenderText render = Renderer();
-    std::optional<Package> root = LoadPackage(w_.options_.project_dir, w_.options_.shown_prefix, true, render, diagnostics_);
+    std::optional<Package> root =
+        LoadPackage(w_.options_.project_dir, w_.options_.shown_prefix, true, render, diagnostics_);
     if (!root) return false;
     *w_.packages_.front() = *std::move(root);
     WarnAbout();
@@ -103,9 +105,11 @@ class WorkspaceLoader {
 
   bool ReadAhead() {
     Package& root = *w_.packages_.front();
-    Result<std::string> text = ReadTextFile(w_.options_.project_dir / "dbt_project.yml", w_.options_.shown_prefix + "dbt_project.yml");
+    Result<std::string> text =
+        ReadTextFile(w_.options_.project_dir / "dbt_project.yml", w_.options_.shown_prefix + "dbt_project.yml");
     if (!text) {
-      LoadPackage(w_.options_.project_dir, w_.options_.shown_prefix, true, {}, diagnostics_);  // reports it in its own words
+      LoadPackage(w_.options_.project_dir, w_.options_.shown_prefix, true, {},
+                  diagnostics_);  // reports it in its own words
       return false;
     }
     Result<Yaml> yaml = Yaml::Parse(*text, w_.options_.shown_prefix + "dbt_project.yml");
@@ -151,11 +155,13 @@ class WorkspaceLoader {
     }
     std::sort(folders.begin(), folders.end());
     for (const fs::path& folder : folders) {
-      std::string shown = w_.options_.shown_prefix + w_.root().packages_install_path + "/" + folder.filename().string() + "/";
+      std::string shown =
+          w_.options_.shown_prefix + w_.root().packages_install_path + "/" + folder.filename().string() + "/";
       std::optional<Package> package = LoadPackage(folder, shown, false, render, diagnostics_);
       if (!package) continue;
       if (w_.FindPackage(package->name)) {
-        diagnostics_.Add(Error(ErrorCode::kDbtProject, "there are two packages called '" + package->name + "'").At({shown + "dbt_project.yml", 1, 1}));
+        diagnostics_.Add(Error(ErrorCode::kDbtProject, "there are two packages called '" + package->name + "'")
+                             .At({shown + "dbt_project.yml", 1, 1}));
         continue;
       }
       w_.packages_.push_back(std::make_unique<Package>(*std::move(package)));
@@ -164,7 +170,8 @@ class WorkspaceLoader {
       if (fs::exists(w_.root().root / file, ec) && folders.empty()) {
         Result<std::string> text = ReadTextFile(w_.root().root / file, file);
         if (text && text->find("package") != std::string::npos && Trim(*text) != "packages: []") {
-          diagnostics_.Warn(Error(ErrorCode::kDbtProject, std::string(file) + " names packages, but " + w_.root().packages_install_path + "/ holds none")
+          diagnostics_.Warn(Error(ErrorCode::kDbtProject, std::string(file) + " names packages, but " +
+                                                              w_.root().packages_install_path + "/ holds none")
                                 .At({w_.options_.shown_prefix + file, 1, 1})
                                 .Hint("install them with dbt-core's 'dbt deps'; installing is not built"));
         }
@@ -182,7 +189,8 @@ class WorkspaceLoader {
       w_.scopes_[name] = scopes[name];
     }
     for (const BuiltinMacroFile& file : BuiltinMacroFiles()) {
-      AddMacroFile(kBuiltinPackage, file.package, file.text, "quern:" + std::string(file.package) + "/" + file.name, "macros/" + std::string(file.name), scopes[kBuiltinPackage]);
+      AddMacroFile(kBuiltinPackage, file.package, file.text, "quern:" + std::string(file.package) + "/" + file.name,
+                   "macros/" + std::string(file.name), scopes[kBuiltinPackage]);
     }
     for (const auto& package : w_.packages_) {
       std::vector<std::string> paths = package->macro_paths;
@@ -198,7 +206,8 @@ class WorkspaceLoader {
   }
 
   /// `table` is where the macros are looked up, `package` what their ids say.
-  void AddMacroFile(const std::string& table, const std::string& package, std::string text, const std::string& shown, const std::string& path, const jinja::ScopePtr& scope) {
+  void AddMacroFile(const std::string& table, const std::string& package, std::string text, const std::string& shown,
+                    const std::string& path, const jinja::ScopePtr& scope) {
     Result<jinja::TemplatePtr> compiled = w_.jinja_->Compile(std::move(text), shown);
     if (!diagnostics_.Check(compiled)) return;
     templates_.push_back(*compiled);
@@ -227,9 +236,10 @@ class WorkspaceLoader {
       std::string id = node.unique_id, name = node.name;
       auto [it, added] = w_.manifest_.macros.try_emplace(id, std::move(node));
       if (!added) {
-        diagnostics_.Add(Error(ErrorCode::kDbtParse, "macro '" + name + "' is defined twice in package '" + package + "'")
-                             .At(block.pos)
-                             .Hint("the other is at " + it->second.pos.ToString()));
+        diagnostics_.Add(
+            Error(ErrorCode::kDbtParse, "macro '" + name + "' is defined twice in package '" + package + "'")
+                .At(block.pos)
+                .Hint("the other is at " + it->second.pos.ToString()));
         continue;
       }
       diagnostics_.Check(w_.macros_.Add(table, name, {&it->second, (*compiled)->Bind(block, scope)}));
@@ -239,7 +249,8 @@ class WorkspaceLoader {
   void FillScopes(std::map<std::string, std::shared_ptr<PackageScope>>& scopes) {
     const std::string& root = w_.root().name;
     std::vector<std::string> context_names = w_.GlobalNames();
-    for (const char* name : {"this", "model", "execute", "graph", "selected_resources", "sql", "compiled_code"}) context_names.push_back(name);
+    for (const char* name : {"this", "model", "execute", "graph", "selected_resources", "sql", "compiled_code"})
+      context_names.push_back(name);
     std::map<std::string, Value> namespaces;
     for (const auto& [name, scope] : scopes) namespaces[name] = MakeMacroNamespace(w_.macros_, name);
     for (auto& [package, scope] : scopes) {
@@ -268,9 +279,12 @@ class WorkspaceLoader {
 
 namespace quern::dbt {
 
-void WorkspaceLoader::WarnAbout() { WarnAboutConfigKeys(w_.root(), diagnostics_); }
+void WorkspaceLoader::WarnAbout() {
+  WarnAboutConfigKeys(w_.root(), diagnostics_);
+}
 
-Workspace::Workspace(WorkspaceOptions options) : options_(std::move(options)), clock_(options_.clock ? options_.clock : &Clock::System()) {
+Workspace::Workspace(WorkspaceOptions options)
+    : options_(std::move(options)), clock_(options_.clock ? options_.clock : &Clock::System()) {
   if (options_.invocation.started == Timestamp{}) options_.invocation.started = clock_->Now();
 }
 
@@ -297,7 +311,8 @@ const Package* Workspace::FindPackage(const std::string& name) const {
 }
 
 fs::path Workspace::target_path() const {
-  if (options_.target_path) return options_.target_path->is_absolute() ? *options_.target_path : options_.project_dir / *options_.target_path;
+  if (options_.target_path)
+    return options_.target_path->is_absolute() ? *options_.target_path : options_.project_dir / *options_.target_path;
   if (const char* path = std::getenv("DBT_TARGET_PATH"); path && *path) return options_.project_dir / path;
   return options_.project_dir / (packages_.empty() ? std::string("target") : root().target_path);
 }
@@ -320,10 +335,13 @@ std::vector<std::string> Workspace::GlobalNames() const {
 
 Result<Value> Workspace::RenderYamlText(const std::string& text, const SourcePos& pos, RenderContext& context) const {
   jinja::TemplatePtr compiled = QUERN_TRY(jinja_->Compile(text, pos.file, pos));
-  return compiled->RenderNative(ScopeOf(scopes_.count(context.package.name) ? context.package.name : ""), context.Options());
+  return compiled->RenderNative(ScopeOf(scopes_.count(context.package.name) ? context.package.name : ""),
+                                context.Options());
 }
 
-std::string Workspace::Shown(const Package& package, const std::string& original_file_path) const { return package.root_shown + original_file_path; }
+std::string Workspace::Shown(const Package& package, const std::string& original_file_path) const {
+  return package.root_shown + original_file_path;
+}
 
 Value Workspace::GraphValue() const {
   std::call_once(graph_once_, [&] {
@@ -333,8 +351,13 @@ Value Workspace::GraphValue() const {
     }
     for (const auto& [id, node] : manifest_.sources) Put(sources, id, NodeValue(*node));
     for (const auto& [id, node] : manifest_.exposures) Put(exposures, id, NodeValue(*node));
-    graph_ = Value::NewDict({{"nodes", nodes}, {"sources", sources}, {"exposures", exposures}, {"metrics", Value::NewDict()},
-                             {"groups", Value::NewDict()}, {"semantic_models", Value::NewDict()}, {"saved_queries", Value::NewDict()}});
+    graph_ = Value::NewDict({{"nodes", nodes},
+                             {"sources", sources},
+                             {"exposures", exposures},
+                             {"metrics", Value::NewDict()},
+                             {"groups", Value::NewDict()},
+                             {"semantic_models", Value::NewDict()},
+                             {"saved_queries", Value::NewDict()}});
     graph_.Freeze();
   });
   return graph_;
@@ -373,7 +396,9 @@ Error Workspace::UnknownRef(const Ref& ref, const ManifestNode&) const {
   for (const auto& [id, nodes] : manifest_.disabled) {
     for (const auto& node : nodes) {
       if (node->is_refable() && node->name == ref.name) {
-        return Error(ErrorCode::kDbtCompile, shown + " names a " + std::string(ResourceTypeName(node->type)) + " that is disabled").At(ref.pos);
+        return Error(ErrorCode::kDbtCompile,
+                     shown + " names a " + std::string(ResourceTypeName(node->type)) + " that is disabled")
+            .At(ref.pos);
       }
     }
   }
@@ -394,7 +419,8 @@ Error Workspace::UnknownSource(const SourceRef& ref, const ManifestNode&) const 
       tables.push_back(node->name);
     }
   }
-  Error error = Error(ErrorCode::kDbtCompile, "source('" + ref.source + "', '" + ref.table + "') is not declared").At(ref.pos);
+  Error error =
+      Error(ErrorCode::kDbtCompile, "source('" + ref.source + "', '" + ref.table + "') is not declared").At(ref.pos);
   std::string hint = source_known ? DidYouMean(ref.table, tables) : DidYouMean(ref.source, sources);
   if (hint.empty()) hint = "declare it under sources: in a properties file";
   return std::move(error).Hint(hint);

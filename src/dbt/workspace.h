@@ -46,13 +46,14 @@ struct WorkspaceOptions {
   bool only_quern = false;
   Invocation invocation;
   const Clock* clock = nullptr;  ///< outlives the workspace; null: the system's
-  std::function<void(std::string_view)> console;  ///< print() and log(info=true); thread-safe; unset: the task's log only
+  std::function<void(std::string_view)>
+      console;  ///< print() and log(info=true); thread-safe; unset: the task's log only
 };
 
 class RenderContext;
 
-/// A dbt project, loaded: packages, target, macros, and after Parse the manifest. Load and Parse run on one thread; after
-/// that everything is read by many.
+/// A dbt project, loaded: packages, target, macros, and after Parse the manifest. Load and Parse run on one thread;
+/// after that everything is read by many.
 class Workspace {
  public:
   /// Reads dbt_project.yml, packages, profile, macros. Problems go to `diagnostics`; null when nothing can be done.

@@ -9,11 +9,16 @@ using jinja::Value;
 
 Value FromYaml(const Yaml& yaml) {
   switch (yaml.kind()) {
-    case Yaml::Kind::kNull: return Value();
-    case Yaml::Kind::kBool: return Value(yaml.AsBool());
-    case Yaml::Kind::kInt: return Value(yaml.AsInt());
-    case Yaml::Kind::kFloat: return Value(yaml.AsFloat());
-    case Yaml::Kind::kString: return Value(yaml.text());
+    case Yaml::Kind::kNull:
+      return Value();
+    case Yaml::Kind::kBool:
+      return Value(yaml.AsBool());
+    case Yaml::Kind::kInt:
+      return Value(yaml.AsInt());
+    case Yaml::Kind::kFloat:
+      return Value(yaml.AsFloat());
+    case Yaml::Kind::kString:
+      return Value(yaml.text());
     case Yaml::Kind::kSequence: {
       std::vector<Value> items;
       for (const Yaml& item : yaml.items()) items.push_back(FromYaml(item));
@@ -52,7 +57,8 @@ std::string Scalar(const nlohmann::json& json) {
   if (!json.is_string()) return json.is_null() ? "null" : json.dump();
   const std::string& text = json.get_ref<const std::string&>();
   Result<Yaml> plain = Yaml::Parse(text, "");
-  bool safe = !text.empty() && plain && plain->is_string() && plain->text() == text && text.find_first_of("\n:#{}[],&*!|>'\"%@`") == std::string::npos;
+  bool safe = !text.empty() && plain && plain->is_string() && plain->text() == text &&
+              text.find_first_of("\n:#{}[],&*!|>'\"%@`") == std::string::npos;
   if (safe) return text;
   if (text.find('\n') != std::string::npos) return nlohmann::json(text).dump();
   return QuoteLiteral(text);

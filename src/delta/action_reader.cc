@@ -17,7 +17,9 @@ struct BadLine {
   std::string why;
 };
 
-[[noreturn]] void Bad(std::string why) { throw BadLine{std::move(why)}; }
+[[noreturn]] void Bad(std::string why) {
+  throw BadLine{std::move(why)};
+}
 
 template <class T>
 T Need(simdjson::simdjson_result<T> result, std::string_view what) {
@@ -31,7 +33,9 @@ bool IsNull(od::value& value) {
   return !value.is_null().get(null) && null;
 }
 
-std::string String(od::value value, std::string_view what) { return std::string(Need(value.get_string(), what)); }
+std::string String(od::value value, std::string_view what) {
+  return std::string(Need(value.get_string(), what));
+}
 
 int64_t Int(od::value value, std::string_view what) {
   int64_t n = 0;
@@ -42,7 +46,9 @@ int64_t Int(od::value value, std::string_view what) {
   Bad(fmt::format("{} is not a whole number", what));
 }
 
-bool Bool(od::value value, std::string_view what) { return Need(value.get_bool(), what); }
+bool Bool(od::value value, std::string_view what) {
+  return Need(value.get_bool(), what);
+}
 
 /// Calls `each(key, value)` for the fields that are not null.
 template <class Each>
@@ -55,7 +61,9 @@ void Fields(od::object object, std::string_view what, const Each& each) {
   }
 }
 
-od::object Object(od::value value, std::string_view what) { return Need(value.get_object(), what); }
+od::object Object(od::value value, std::string_view what) {
+  return Need(value.get_object(), what);
+}
 
 StringMap Strings(od::value value, std::string_view what) {
   StringMap map;
@@ -108,7 +116,8 @@ DeletionVectorDescriptor Vector(od::value value) {
   Fields(Object(value, kWhat), kWhat, [&](std::string_view key, od::value v) {
     if (key == "storageType") {
       const std::string type = String(v, "storageType");
-      if (type != "u" && type != "i" && type != "p") Bad(fmt::format("deletionVector.storageType '{}' is not known", type));
+      if (type != "u" && type != "i" && type != "p")
+        Bad(fmt::format("deletionVector.storageType '{}' is not known", type));
       vector.storage = static_cast<DeletionVectorDescriptor::Storage>(type[0]);
       storage = true;
     } else if (key == "pathOrInlineDv") {
@@ -128,17 +137,28 @@ DeletionVectorDescriptor Vector(od::value value) {
 Add ReadAdd(od::object object) {
   Add add;
   Fields(object, "add", [&](std::string_view key, od::value v) {
-    if (key == "path") add.path = String(v, "add.path");
-    else if (key == "partitionValues") add.partition_values = Partitions(v);
-    else if (key == "size") add.size = Int(v, "add.size");
-    else if (key == "modificationTime") add.modification_time = Int(v, "add.modificationTime");
-    else if (key == "dataChange") add.data_change = Bool(v, "add.dataChange");
-    else if (key == "stats") add.stats = String(v, "add.stats");
-    else if (key == "tags") add.tags = Strings(v, "add.tags");
-    else if (key == "deletionVector") add.deletion_vector = Vector(v);
-    else if (key == "baseRowId") add.base_row_id = Int(v, "add.baseRowId");
-    else if (key == "defaultRowCommitVersion") add.default_row_commit_version = Int(v, "add.defaultRowCommitVersion");
-    else if (key == "clusteringProvider") add.clustering_provider = String(v, "add.clusteringProvider");
+    if (key == "path")
+      add.path = String(v, "add.path");
+    else if (key == "partitionValues")
+      add.partition_values = Partitions(v);
+    else if (key == "size")
+      add.size = Int(v, "add.size");
+    else if (key == "modificationTime")
+      add.modification_time = Int(v, "add.modificationTime");
+    else if (key == "dataChange")
+      add.data_change = Bool(v, "add.dataChange");
+    else if (key == "stats")
+      add.stats = String(v, "add.stats");
+    else if (key == "tags")
+      add.tags = Strings(v, "add.tags");
+    else if (key == "deletionVector")
+      add.deletion_vector = Vector(v);
+    else if (key == "baseRowId")
+      add.base_row_id = Int(v, "add.baseRowId");
+    else if (key == "defaultRowCommitVersion")
+      add.default_row_commit_version = Int(v, "add.defaultRowCommitVersion");
+    else if (key == "clusteringProvider")
+      add.clustering_provider = String(v, "add.clusteringProvider");
   });
   if (add.path.empty()) Bad("add has no path");
   return add;
@@ -147,17 +167,28 @@ Add ReadAdd(od::object object) {
 Remove ReadRemove(od::object object) {
   Remove remove;
   Fields(object, "remove", [&](std::string_view key, od::value v) {
-    if (key == "path") remove.path = String(v, "remove.path");
-    else if (key == "deletionTimestamp") remove.deletion_timestamp = Int(v, "remove.deletionTimestamp");
-    else if (key == "dataChange") remove.data_change = Bool(v, "remove.dataChange");
-    else if (key == "extendedFileMetadata") remove.extended_file_metadata = Bool(v, "remove.extendedFileMetadata");
-    else if (key == "partitionValues") remove.partition_values = Partitions(v);
-    else if (key == "size") remove.size = Int(v, "remove.size");
-    else if (key == "stats") remove.stats = String(v, "remove.stats");
-    else if (key == "tags") remove.tags = Strings(v, "remove.tags");
-    else if (key == "deletionVector") remove.deletion_vector = Vector(v);
-    else if (key == "baseRowId") remove.base_row_id = Int(v, "remove.baseRowId");
-    else if (key == "defaultRowCommitVersion") remove.default_row_commit_version = Int(v, "remove.defaultRowCommitVersion");
+    if (key == "path")
+      remove.path = String(v, "remove.path");
+    else if (key == "deletionTimestamp")
+      remove.deletion_timestamp = Int(v, "remove.deletionTimestamp");
+    else if (key == "dataChange")
+      remove.data_change = Bool(v, "remove.dataChange");
+    else if (key == "extendedFileMetadata")
+      remove.extended_file_metadata = Bool(v, "remove.extendedFileMetadata");
+    else if (key == "partitionValues")
+      remove.partition_values = Partitions(v);
+    else if (key == "size")
+      remove.size = Int(v, "remove.size");
+    else if (key == "stats")
+      remove.stats = String(v, "remove.stats");
+    else if (key == "tags")
+      remove.tags = Strings(v, "remove.tags");
+    else if (key == "deletionVector")
+      remove.deletion_vector = Vector(v);
+    else if (key == "baseRowId")
+      remove.base_row_id = Int(v, "remove.baseRowId");
+    else if (key == "defaultRowCommitVersion")
+      remove.default_row_commit_version = Int(v, "remove.defaultRowCommitVersion");
   });
   if (remove.path.empty()) Bad("remove has no path");
   return remove;
@@ -166,17 +197,26 @@ Remove ReadRemove(od::object object) {
 Metadata ReadMetadata(od::object object) {
   Metadata metadata;
   Fields(object, "metaData", [&](std::string_view key, od::value v) {
-    if (key == "id") metadata.id = String(v, "metaData.id");
-    else if (key == "name") metadata.name = String(v, "metaData.name");
-    else if (key == "description") metadata.description = String(v, "metaData.description");
-    else if (key == "schemaString") metadata.schema_string = String(v, "metaData.schemaString");
-    else if (key == "partitionColumns") metadata.partition_columns = List(v, "metaData.partitionColumns");
-    else if (key == "configuration") metadata.configuration = Strings(v, "metaData.configuration");
-    else if (key == "createdTime") metadata.created_time = Int(v, "metaData.createdTime");
+    if (key == "id")
+      metadata.id = String(v, "metaData.id");
+    else if (key == "name")
+      metadata.name = String(v, "metaData.name");
+    else if (key == "description")
+      metadata.description = String(v, "metaData.description");
+    else if (key == "schemaString")
+      metadata.schema_string = String(v, "metaData.schemaString");
+    else if (key == "partitionColumns")
+      metadata.partition_columns = List(v, "metaData.partitionColumns");
+    else if (key == "configuration")
+      metadata.configuration = Strings(v, "metaData.configuration");
+    else if (key == "createdTime")
+      metadata.created_time = Int(v, "metaData.createdTime");
     else if (key == "format") {
       Fields(Object(v, "metaData.format"), "metaData.format", [&](std::string_view k, od::value f) {
-        if (k == "provider") metadata.format_provider = String(f, "metaData.format.provider");
-        else if (k == "options") metadata.format_options = Strings(f, "metaData.format.options");
+        if (k == "provider")
+          metadata.format_provider = String(f, "metaData.format.provider");
+        else if (k == "options")
+          metadata.format_options = Strings(f, "metaData.format.options");
       });
     }
   });
@@ -214,9 +254,12 @@ Protocol ReadProtocol(od::object object) {
 SetTransaction ReadTxn(od::object object) {
   SetTransaction txn;
   Fields(object, "txn", [&](std::string_view key, od::value v) {
-    if (key == "appId") txn.app_id = String(v, "txn.appId");
-    else if (key == "version") txn.version = Int(v, "txn.version");
-    else if (key == "lastUpdated") txn.last_updated = Int(v, "txn.lastUpdated");
+    if (key == "appId")
+      txn.app_id = String(v, "txn.appId");
+    else if (key == "version")
+      txn.version = Int(v, "txn.version");
+    else if (key == "lastUpdated")
+      txn.last_updated = Int(v, "txn.lastUpdated");
   });
   return txn;
 }
@@ -224,9 +267,12 @@ SetTransaction ReadTxn(od::object object) {
 DomainMetadata ReadDomain(od::object object) {
   DomainMetadata domain;
   Fields(object, "domainMetadata", [&](std::string_view key, od::value v) {
-    if (key == "domain") domain.domain = String(v, "domainMetadata.domain");
-    else if (key == "configuration") domain.configuration = String(v, "domainMetadata.configuration");
-    else if (key == "removed") domain.removed = Bool(v, "domainMetadata.removed");
+    if (key == "domain")
+      domain.domain = String(v, "domainMetadata.domain");
+    else if (key == "configuration")
+      domain.configuration = String(v, "domainMetadata.configuration");
+    else if (key == "removed")
+      domain.removed = Bool(v, "domainMetadata.removed");
   });
   return domain;
 }
@@ -234,10 +280,14 @@ DomainMetadata ReadDomain(od::object object) {
 Cdc ReadCdc(od::object object) {
   Cdc cdc;
   Fields(object, "cdc", [&](std::string_view key, od::value v) {
-    if (key == "path") cdc.path = String(v, "cdc.path");
-    else if (key == "partitionValues") cdc.partition_values = Partitions(v);
-    else if (key == "size") cdc.size = Int(v, "cdc.size");
-    else if (key == "tags") cdc.tags = Strings(v, "cdc.tags");
+    if (key == "path")
+      cdc.path = String(v, "cdc.path");
+    else if (key == "partitionValues")
+      cdc.partition_values = Partitions(v);
+    else if (key == "size")
+      cdc.size = Int(v, "cdc.size");
+    else if (key == "tags")
+      cdc.tags = Strings(v, "cdc.tags");
   });
   return cdc;
 }
@@ -245,8 +295,10 @@ Cdc ReadCdc(od::object object) {
 CheckpointMetadata ReadCheckpointMetadata(od::object object) {
   CheckpointMetadata checkpoint;
   Fields(object, "checkpointMetadata", [&](std::string_view key, od::value v) {
-    if (key == "version") checkpoint.version = Int(v, "checkpointMetadata.version");
-    else if (key == "tags") checkpoint.tags = Strings(v, "checkpointMetadata.tags");
+    if (key == "version")
+      checkpoint.version = Int(v, "checkpointMetadata.version");
+    else if (key == "tags")
+      checkpoint.tags = Strings(v, "checkpointMetadata.tags");
   });
   return checkpoint;
 }
@@ -254,10 +306,14 @@ CheckpointMetadata ReadCheckpointMetadata(od::object object) {
 Sidecar ReadSidecar(od::object object) {
   Sidecar sidecar;
   Fields(object, "sidecar", [&](std::string_view key, od::value v) {
-    if (key == "path") sidecar.path = String(v, "sidecar.path");
-    else if (key == "sizeInBytes") sidecar.size_in_bytes = Int(v, "sidecar.sizeInBytes");
-    else if (key == "modificationTime") sidecar.modification_time = Int(v, "sidecar.modificationTime");
-    else if (key == "tags") sidecar.tags = Strings(v, "sidecar.tags");
+    if (key == "path")
+      sidecar.path = String(v, "sidecar.path");
+    else if (key == "sizeInBytes")
+      sidecar.size_in_bytes = Int(v, "sidecar.sizeInBytes");
+    else if (key == "modificationTime")
+      sidecar.modification_time = Int(v, "sidecar.modificationTime");
+    else if (key == "tags")
+      sidecar.tags = Strings(v, "sidecar.tags");
   });
   if (sidecar.path.empty()) Bad("sidecar has no path");
   return sidecar;
@@ -300,16 +356,26 @@ Result<void> ActionReader::ReadInto(std::string_view text, std::string_view file
           od::object inner = Object(value, "the action");
           sink(context, Action(read(inner)));
         };
-        if (key == "add") emit(kAddAction, ReadAdd);
-        else if (key == "remove") emit(kRemoveAction, ReadRemove);
-        else if (key == "metaData") emit(kMetadataAction, ReadMetadata);
-        else if (key == "protocol") emit(kProtocolAction, ReadProtocol);
-        else if (key == "txn") emit(kTxnAction, ReadTxn);
-        else if (key == "domainMetadata") emit(kDomainAction, ReadDomain);
-        else if (key == "cdc") emit(kCdcAction, ReadCdc);
-        else if (key == "checkpointMetadata") emit(kCheckpointActions, ReadCheckpointMetadata);
-        else if (key == "sidecar") emit(kCheckpointActions, ReadSidecar);
-        else if (key == "commitInfo" && (wanted & kCommitInfoAction)) sink(context, Action(CommitInfo{Tree(value, "commitInfo")}));
+        if (key == "add")
+          emit(kAddAction, ReadAdd);
+        else if (key == "remove")
+          emit(kRemoveAction, ReadRemove);
+        else if (key == "metaData")
+          emit(kMetadataAction, ReadMetadata);
+        else if (key == "protocol")
+          emit(kProtocolAction, ReadProtocol);
+        else if (key == "txn")
+          emit(kTxnAction, ReadTxn);
+        else if (key == "domainMetadata")
+          emit(kDomainAction, ReadDomain);
+        else if (key == "cdc")
+          emit(kCdcAction, ReadCdc);
+        else if (key == "checkpointMetadata")
+          emit(kCheckpointActions, ReadCheckpointMetadata);
+        else if (key == "sidecar")
+          emit(kCheckpointActions, ReadSidecar);
+        else if (key == "commitInfo" && (wanted & kCommitInfoAction))
+          sink(context, Action(CommitInfo{Tree(value, "commitInfo")}));
       });
       if (!document.current_location().error()) Bad("there is something after the action");
     } catch (const BadLine& bad) {

@@ -25,10 +25,17 @@ void AppendJsonString(std::string& out, std::string_view text) {
       out += text[i++];
     } else if (c < 0x20) {
       switch (c) {
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
-        default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+        case '\n':
+          out += "\\n";
+          break;
+        case '\r':
+          out += "\\r";
+          break;
+        case '\t':
+          out += "\\t";
+          break;
+        default:
+          fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
       }
       ++i;
     } else {
@@ -223,8 +230,12 @@ void PrintTo(std::string& out, const Action& action) {
 
 }  // namespace
 
-std::optional<int64_t> CommitInfo::timestamp() const { return IntIn(json, "timestamp"); }
-std::optional<int64_t> CommitInfo::in_commit_timestamp() const { return IntIn(json, "inCommitTimestamp"); }
+std::optional<int64_t> CommitInfo::timestamp() const {
+  return IntIn(json, "timestamp");
+}
+std::optional<int64_t> CommitInfo::in_commit_timestamp() const {
+  return IntIn(json, "inCommitTimestamp");
+}
 std::string CommitInfo::operation() const {
   const auto it = json.find("operation");
   return it != json.end() && it->is_string() ? it->get<std::string>() : "";

@@ -93,7 +93,7 @@ struct Metadata {
   std::optional<std::string> description;
   std::string format_provider = "parquet";
   StringMap format_options;
-  std::string schema_string;  ///< see ParseSchema
+  std::string schema_string;                   ///< see ParseSchema
   std::vector<std::string> partition_columns;  ///< logical names
   StringMap configuration;
   std::optional<int64_t> created_time;  ///< ms
@@ -157,8 +157,16 @@ std::string PrintActions(const std::vector<Action>& actions);
 
 /// Which actions a reader wants; others are skipped unparsed.
 enum ActionKind : unsigned {
-  kAddAction = 1, kRemoveAction = 2, kMetadataAction = 4, kProtocolAction = 8, kTxnAction = 16, kCommitInfoAction = 32,
-  kDomainAction = 64, kCdcAction = 128, kCheckpointActions = 256, kAllActions = 511,
+  kAddAction = 1,
+  kRemoveAction = 2,
+  kMetadataAction = 4,
+  kProtocolAction = 8,
+  kTxnAction = 16,
+  kCommitInfoAction = 32,
+  kDomainAction = 64,
+  kCdcAction = 128,
+  kCheckpointActions = 256,
+  kAllActions = 511,
 };
 
 /// Reads lines of JSON, one action each; blank lines and unknown actions are skipped. Statistics stay text.
@@ -173,12 +181,14 @@ class ActionReader {
   /// `file` names the text in errors. `sink(Action&&)` gets every wanted action in order.
   template <class Sink>
   Result<void> Read(std::string_view text, std::string_view file, unsigned wanted, Sink&& sink) {
-    return ReadInto(text, file, wanted, [](void* s, Action&& a) { (*static_cast<std::remove_reference_t<Sink>*>(s))(std::move(a)); },
-                    &sink);
+    return ReadInto(
+        text, file, wanted,
+        [](void* s, Action&& a) { (*static_cast<std::remove_reference_t<Sink>*>(s))(std::move(a)); }, &sink);
   }
 
  private:
-  Result<void> ReadInto(std::string_view text, std::string_view file, unsigned wanted, void (*sink)(void*, Action&&), void* context);
+  Result<void> ReadInto(std::string_view text, std::string_view file, unsigned wanted, void (*sink)(void*, Action&&),
+                        void* context);
   struct Parser;
   std::unique_ptr<Parser> parser_;
 };

@@ -69,29 +69,41 @@ TEST(ActionsTest, EveryActionReadsBackAsPrinted) {
   ExpectRoundTrip(Protocol{1, 2, {}, {}});
   ExpectRoundTrip(SetTransaction{"app", 9, 5});
   ExpectRoundTrip(DomainMetadata{"d", "{\"a\":1}", true});
-  ExpectRoundTrip(CommitInfo{Json::parse(R"({"operation":"WRITE","operationParameters":{"mode":"Append"},"timestamp":1})")});
+  ExpectRoundTrip(
+      CommitInfo{Json::parse(R"({"operation":"WRITE","operationParameters":{"mode":"Append"},"timestamp":1})")});
   ExpectRoundTrip(Cdc{"c", {{"p", "1"}}, 4, {}});
   ExpectRoundTrip(CheckpointMetadata{4, {}});
   ExpectRoundTrip(Sidecar{"s.parquet", 4, 5, {}});
 }
 
 TEST(ActionsTest, WritersQuirksAreAccepted) {
-  EXPECT_EQ(Only<Add>(R"({"add":{"path":"a","size":12.0,"partitionValues":{"n":5,"t":true,"z":null},"modificationTime":1e3,"tags":null,"stats":null}})").size, 12);
+  EXPECT_EQ(
+      Only<Add>(
+          R"({"add":{"path":"a","size":12.0,"partitionValues":{"n":5,"t":true,"z":null},"modificationTime":1e3,"tags":null,"stats":null}})")
+          .size,
+      12);
   const Add add = Only<Add>(R"( {"add" : {"path":"a","partitionValues":{"n":5 ,"t":true}} } )");
   EXPECT_EQ(**add.partition_values.Find("n"), "5");
   EXPECT_EQ(**add.partition_values.Find("t"), "true");
   EXPECT_EQ(add.partition_values.Find("none"), nullptr);
-  EXPECT_EQ(ParseActions("{\"add\":null,\"remove\":{\"path\":\"x\"}}\r\n\n  \n{\"unknown\":{\"a\":[1,{}]}}\n", "f").value().size(), 1U);
+  EXPECT_EQ(ParseActions("{\"add\":null,\"remove\":{\"path\":\"x\"}}\r\n\n  \n{\"unknown\":{\"a\":[1,{}]}}\n", "f")
+                .value()
+                .size(),
+            1U);
   EXPECT_TRUE(ParseActions("", "f").value().empty());
-  EXPECT_EQ(Only<Protocol>(R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["b","a"],"writerFeatures":[]}})").reader_features,
-            (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(
+      Only<Protocol>(
+          R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["b","a"],"writerFeatures":[]}})")
+          .reader_features,
+      (std::vector<std::string>{"a", "b"}));
 }
 
 TEST(ActionsTest, BrokenLinesHaveTheirPlace) {
-  for (const char* bad : {"{", "{\"add\":", "{\"add\":{}}", "{\"add\":{\"path\":\"x\",\"size\":\"y\"}}", "[]", "1", "nonsense", "{\"add\":{\"path\":\"x\"}} trailing",
-                          "{\"add\":{\"path\":\"x\"", "{\"add\":{\"path\":\"x}}", "{\"remove\":{\"size\":1}}", "{\"add\":[1]}",
-                          "{\"protocol\":{\"minReaderVersion\":1}}", "{\"add\":{\"path\":\"x\",\"deletionVector\":{\"storageType\":\"q\",\"pathOrInlineDv\":\"a\"}}}",
-                          "\xFF\xFE"}) {
+  for (const char* bad :
+       {"{", "{\"add\":", "{\"add\":{}}", "{\"add\":{\"path\":\"x\",\"size\":\"y\"}}", "[]", "1", "nonsense",
+        "{\"add\":{\"path\":\"x\"}} trailing", "{\"add\":{\"path\":\"x\"", "{\"add\":{\"path\":\"x}}",
+        "{\"remove\":{\"size\":1}}", "{\"add\":[1]}", "{\"protocol\":{\"minReaderVersion\":1}}",
+        "{\"add\":{\"path\":\"x\",\"deletionVector\":{\"storageType\":\"q\",\"pathOrInlineDv\":\"a\"}}}", "\xFF\xFE"}) {
     const auto parsed = ParseActions(std::string("{\"commitInfo\":{}}\n") + bad + "\n", "log/0.json");
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().code(), ErrorCode::kCorruptLog);
@@ -100,7 +112,8 @@ TEST(ActionsTest, BrokenLinesHaveTheirPlace) {
 }
 
 TEST(ActionsTest, UnwantedActionsAreSkipped) {
-  EXPECT_EQ(ParseActions("{\"add\":{}}\n{\"txn\":{\"appId\":\"a\",\"version\":1}}", "f", kTxnAction).value().size(), 1U);
+  EXPECT_EQ(ParseActions("{\"add\":{}}\n{\"txn\":{\"appId\":\"a\",\"version\":1}}", "f", kTxnAction).value().size(),
+            1U);
 }
 
 TEST(ActionsTest, BadBytesDoNotBreakTheLine) {
@@ -130,12 +143,15 @@ TEST(SchemaTest, PrintsAsSparkAndReadsBack) {
 }
 
 TEST(SchemaTest, UnknownPrimitiveIsKeptAndBrokenIsRefused) {
-  const std::string text = R"j({"type":"struct","fields":[{"name":"g","type":"geography","nullable":true,"metadata":{}}]})j";
+  const std::string text =
+      R"j({"type":"struct","fields":[{"name":"g","type":"geography","nullable":true,"metadata":{}}]})j";
   EXPECT_EQ(PrintSchema(ParseSchema(text).value()), text);
   std::string deep = "\"long\"";
   for (int i = 0; i < 200; ++i) deep = R"j({"type":"array","elementType":)j" + deep + R"j(,"containsNull":true})j";
-  for (const std::string& bad : {std::string("{"), std::string("[]"), std::string(R"j({"type":"struct"})j"), std::string(R"j({"fields":[{"name":"a"}]})j"),
-                                 std::string(R"j({"fields":[{"name":"a","type":"decimal(40,2)"}]})j"), std::string(R"j({"fields":[{"name":"a","type":{"type":"array"}}]})j"),
+  for (const std::string& bad : {std::string("{"), std::string("[]"), std::string(R"j({"type":"struct"})j"),
+                                 std::string(R"j({"fields":[{"name":"a"}]})j"),
+                                 std::string(R"j({"fields":[{"name":"a","type":"decimal(40,2)"}]})j"),
+                                 std::string(R"j({"fields":[{"name":"a","type":{"type":"array"}}]})j"),
                                  R"j({"fields":[{"name":"a","type":)j" + deep + "}]}"}) {
     const auto parsed = ParseSchema(bad);
     ASSERT_FALSE(parsed) << bad;
@@ -168,7 +184,8 @@ TEST(PathEncodingTest, ObjectKeys) {
 }
 
 TEST(PathEncodingTest, PartitionFolders) {
-  EXPECT_EQ(PartitionFolder({{"a", "1"}, {"b=", std::nullopt}, {"c", ""}}), "a=1/b%3D=__HIVE_DEFAULT_PARTITION__/c=__HIVE_DEFAULT_PARTITION__");
+  EXPECT_EQ(PartitionFolder({{"a", "1"}, {"b=", std::nullopt}, {"c", ""}}),
+            "a=1/b%3D=__HIVE_DEFAULT_PARTITION__/c=__HIVE_DEFAULT_PARTITION__");
   EXPECT_EQ(UnescapePartition(EscapePartition("x/y:z%")), "x/y:z%");
 }
 

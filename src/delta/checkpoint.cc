@@ -31,14 +31,10 @@ std::vector<ColumnSpec> VectorColumns(const std::string& action) {
 }
 
 std::vector<ColumnSpec> FileColumns() {
-  std::vector<ColumnSpec> columns = {{"add", T::kStruct},
-                                     {"add.path", T::kString},
-                                     {"add.partitionValues", T::kStringMap},
-                                     {"add.size", T::kLong},
-                                     {"add.modificationTime", T::kLong},
-                                     {"add.dataChange", T::kBoolean},
-                                     {"add.tags", T::kStringMap},
-                                     {"add.stats", T::kString}};
+  std::vector<ColumnSpec> columns = {
+      {"add", T::kStruct},         {"add.path", T::kString},           {"add.partitionValues", T::kStringMap},
+      {"add.size", T::kLong},      {"add.modificationTime", T::kLong}, {"add.dataChange", T::kBoolean},
+      {"add.tags", T::kStringMap}, {"add.stats", T::kString}};
   const auto append = [&](std::vector<ColumnSpec> more) { columns.insert(columns.end(), more.begin(), more.end()); };
   append(VectorColumns("add"));
   append({{"add.baseRowId", T::kLong},
@@ -112,7 +108,9 @@ class Columns {
     const ColumnData* column = Valid(path, row);
     return column ? std::optional(column->longs[row]) : std::nullopt;
   }
-  bool Bool(std::string_view path, size_t row, bool otherwise) const { return Int(path, row).value_or(otherwise ? 1 : 0) != 0; }
+  bool Bool(std::string_view path, size_t row, bool otherwise) const {
+    return Int(path, row).value_or(otherwise ? 1 : 0) != 0;
+  }
   StringMap Map(std::string_view path, size_t row) const {
     StringMap map;
     if (const ColumnData* column = Valid(path, row)) {
@@ -208,13 +206,18 @@ std::optional<Action> ActionAt(const Columns& c, size_t row) {
     return protocol;
   }
   if (c.Valid("txn.appId", row)) {
-    return SetTransaction{c.String("txn.appId", row), c.Int("txn.version", row).value_or(0), c.Int("txn.lastUpdated", row)};
+    return SetTransaction{c.String("txn.appId", row), c.Int("txn.version", row).value_or(0),
+                          c.Int("txn.lastUpdated", row)};
   }
   if (c.Valid("domainMetadata.domain", row)) {
-    return DomainMetadata{c.String("domainMetadata.domain", row), c.String("domainMetadata.configuration", row), c.Bool("domainMetadata.removed", row, false)};
+    return DomainMetadata{c.String("domainMetadata.domain", row), c.String("domainMetadata.configuration", row),
+                          c.Bool("domainMetadata.removed", row, false)};
   }
   if (c.Valid("sidecar.path", row)) {
-    return Sidecar{c.String("sidecar.path", row), c.Int("sidecar.sizeInBytes", row).value_or(0), c.Int("sidecar.modificationTime", row).value_or(0), {}};
+    return Sidecar{c.String("sidecar.path", row),
+                   c.Int("sidecar.sizeInBytes", row).value_or(0),
+                   c.Int("sidecar.modificationTime", row).value_or(0),
+                   {}};
   }
   return std::nullopt;
 }
@@ -227,7 +230,9 @@ class CheckpointReader {
     std::vector<ColumnSpec> columns = FileColumns();
     const std::vector<ColumnSpec> state = StateColumns();
     columns.insert(columns.end(), state.begin(), state.end());
-    columns.insert(columns.end(), {{"sidecar.path", T::kString}, {"sidecar.sizeInBytes", T::kLong}, {"sidecar.modificationTime", T::kLong}});
+    columns.insert(
+        columns.end(),
+        {{"sidecar.path", T::kString}, {"sidecar.sizeInBytes", T::kLong}, {"sidecar.modificationTime", T::kLong}});
     for (const std::string& key : checkpoint.keys) {
       if (checkpoint.json) {
         QUERN_TRY(ReadJson(key));
@@ -237,8 +242,9 @@ class CheckpointReader {
     }
     const std::vector<ColumnSpec> files = FileColumns();
     for (const Sidecar& sidecar : sidecars_) {
-      const std::string key = IsAbsolute(sidecar.path) ? QUERN_TRY(ObjectKey(table_.root, sidecar.path))
-                                                       : io::JoinKey(LogFolder(table_) + "_sidecars", DecodePath(sidecar.path));
+      const std::string key = IsAbsolute(sidecar.path)
+                                  ? QUERN_TRY(ObjectKey(table_.root, sidecar.path))
+                                  : io::JoinKey(LogFolder(table_) + "_sidecars", DecodePath(sidecar.path));
       QUERN_TRY(ReadParquet(key, files));
     }
     if (!adds_.empty()) QUERN_TRY(FillStatistics());
@@ -266,15 +272,18 @@ class CheckpointReader {
 
   Result<void> ReadJson(const std::string& key) {
     const auto text = QUERN_TRY(table_.store->Get(key));
-    if (!text) return Fail(ErrorCode::kCorruptLog, fmt::format("the checkpoint {} is missing", table_.store->Location(key)));
+    if (!text)
+      return Fail(ErrorCode::kCorruptLog, fmt::format("the checkpoint {} is missing", table_.store->Location(key)));
     ActionReader reader;
-    return reader.Read(*text, table_.store->Location(key), kAllActions, [&](Action&& action) { Take(std::move(action)); });
+    return reader.Read(*text, table_.store->Location(key), kAllActions,
+                       [&](Action&& action) { Take(std::move(action)); });
   }
 
   Result<void> ReadParquet(const std::string& key, const std::vector<ColumnSpec>& columns) {
     const std::string location = table_.store->Location(key);
     if (!table_.parquet) {
-      return Fail(ErrorCode::kUnsupportedFeature, fmt::format("the checkpoint {} is in Parquet, and no Parquet reader is given", location));
+      return Fail(ErrorCode::kUnsupportedFeature,
+                  fmt::format("the checkpoint {} is in Parquet, and no Parquet reader is given", location));
     }
     parquet_.push_back(location);
     Columns view(columns);
@@ -288,7 +297,9 @@ class CheckpointReader {
     if (read) return read;
     const ErrorCode code = read.error().code();
     if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) {
-      return Fail(Error(ErrorCode::kCorruptLog, fmt::format("cannot read the checkpoint {}", location)).At({location, 0, 0}).Because(std::move(read).error()));
+      return Fail(Error(ErrorCode::kCorruptLog, fmt::format("cannot read the checkpoint {}", location))
+                      .At({location, 0, 0})
+                      .Because(std::move(read).error()));
     }
     return read;
   }
@@ -345,14 +356,23 @@ class BatchBuilder {
       ColumnData& column = batch_.columns[i];
       column.valid.push_back(0);
       switch (specs_[i].type) {
-        case T::kStruct: break;
+        case T::kStruct:
+          break;
         case T::kBoolean:
         case T::kInteger:
-        case T::kLong: column.longs.push_back(0); break;
+        case T::kLong:
+          column.longs.push_back(0);
+          break;
         case T::kString:
-        case T::kJson: column.strings.emplace_back(); break;
-        case T::kStringMap: column.maps.emplace_back(); break;
-        case T::kStringList: column.lists.emplace_back(); break;
+        case T::kJson:
+          column.strings.emplace_back();
+          break;
+        case T::kStringMap:
+          column.maps.emplace_back();
+          break;
+        case T::kStringList:
+          column.lists.emplace_back();
+          break;
       }
     }
     std::visit([this](const auto& a) { Fill(a); }, action);
@@ -481,7 +501,8 @@ Result<std::optional<std::chrono::milliseconds>> Retention(const Snapshot& snaps
 
 }  // namespace
 
-Result<void> ReadCheckpoint(const Table& table, const LogSegment::Checkpoint& checkpoint, const std::function<void(Action&&)>& sink) {
+Result<void> ReadCheckpoint(const Table& table, const LogSegment::Checkpoint& checkpoint,
+                            const std::function<void(Action&&)>& sink) {
   return CheckpointReader(table, sink).Read(checkpoint);
 }
 
@@ -489,7 +510,9 @@ Result<std::chrono::milliseconds> ParseInterval(std::string_view text) {
   std::vector<std::string> words = SplitWords(Lower(text));
   if (!words.empty() && words[0] == "interval") words.erase(words.begin());
   int64_t total = 0;
-  const auto bad = [&] { return Fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is no interval, such as 'interval 7 days'", text)); };
+  const auto bad = [&] {
+    return Fail(ErrorCode::kInvalidArgument, fmt::format("'{}' is no interval, such as 'interval 7 days'", text));
+  };
   if (words.empty() || words.size() % 2 != 0) return bad();
   for (size_t i = 0; i < words.size(); i += 2) {
     int64_t n = 0;
@@ -499,14 +522,22 @@ Result<std::chrono::milliseconds> ParseInterval(std::string_view text) {
     std::string unit = words[i + 1];
     if (unit.ends_with('s') && unit.size() > 2) unit.pop_back();
     int64_t ms = 0;
-    if (unit == "week") ms = 7 * 86'400'000LL;
-    else if (unit == "day") ms = 86'400'000LL;
-    else if (unit == "hour") ms = 3'600'000LL;
-    else if (unit == "minute") ms = 60'000LL;
-    else if (unit == "second") ms = 1000LL;
-    else if (unit == "millisecond" || unit == "m") ms = 1;
-    else if (unit == "microsecond") ms = 0;
-    else return bad();
+    if (unit == "week")
+      ms = 7 * 86'400'000LL;
+    else if (unit == "day")
+      ms = 86'400'000LL;
+    else if (unit == "hour")
+      ms = 3'600'000LL;
+    else if (unit == "minute")
+      ms = 60'000LL;
+    else if (unit == "second")
+      ms = 1000LL;
+    else if (unit == "millisecond" || unit == "m")
+      ms = 1;
+    else if (unit == "microsecond")
+      ms = 0;
+    else
+      return bad();
     total += n * ms;
   }
   return std::chrono::milliseconds(total);
@@ -531,7 +562,8 @@ Result<void> WriteCheckpoint(const Snapshot& snapshot, Timestamp now) {
   std::sort(removes.begin(), removes.end(), [](const Remove& a, const Remove& b) { return a.path < b.path; });
 
   std::vector<ColumnSpec> columns = StateColumns();
-  if (snapshot.domains().empty()) std::erase_if(columns, [](const ColumnSpec& c) { return c.path.starts_with("domainMetadata"); });
+  if (snapshot.domains().empty())
+    std::erase_if(columns, [](const ColumnSpec& c) { return c.path.starts_with("domainMetadata"); });
   const std::vector<ColumnSpec> file_columns = FileColumns();
   bool rows_tracked = false;
   bool clustered = false;
@@ -540,7 +572,8 @@ Result<void> WriteCheckpoint(const Snapshot& snapshot, Timestamp now) {
     clustered = clustered || file->add().clustering_provider.has_value();
   }
   for (const ColumnSpec& column : file_columns) {
-    if (!rows_tracked && (column.path.ends_with(".baseRowId") || column.path.ends_with(".defaultRowCommitVersion"))) continue;
+    if (!rows_tracked && (column.path.ends_with(".baseRowId") || column.path.ends_with(".defaultRowCommitVersion")))
+      continue;
     if (!clustered && column.path == "add.clusteringProvider") continue;
     columns.push_back(column);
   }

@@ -1,6 +1,6 @@
-// Outside corpora of Delta tables, where they lie beside the checkout (or in QUERN_DATA): every table's newest version loads,
-// or is refused as corpora_refusals.txt says. Here without Parquet: tables that need a Parquet checkpoint are left to the
-// warehouse's test, which reads the same list.
+// Outside corpora of Delta tables, where they lie beside the checkout (or in QUERN_DATA): every table's newest version
+// loads, or is refused as corpora_refusals.txt says. Here without Parquet: tables that need a Parquet checkpoint are
+// left to the warehouse's test, which reads the same list.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -44,7 +44,8 @@ std::map<std::string, std::pair<std::string, std::string>> Refusals() {
 
 TEST(CorporaTest, EveryTableLoadsOrIsRefusedAsListed) {
   const fs::path data = DataFolder();
-  if (!fs::exists(data / "delta-golden-tables.tar.zst")) GTEST_SKIP() << "no corpora in " << data << " (set QUERN_DATA)";
+  if (!fs::exists(data / "delta-golden-tables.tar.zst"))
+    GTEST_SKIP() << "no corpora in " << data << " (set QUERN_DATA)";
   const io::TempFolder temp = io::TempFolder::Make().value();
   for (const char* name : {"delta-golden-tables", "delta-rs-test-tables", "delta-kernel-test-tables"}) {
     fs::create_directory(temp.path() / name);
@@ -84,13 +85,14 @@ TEST(CorporaTest, EveryTableLoadsOrIsRefusedAsListed) {
       ADD_FAILURE() << root << " " << ErrorCodeName(snapshot.error().code()) << " " << snapshot.error().message();
     } else {
       EXPECT_EQ(ErrorCodeName(snapshot.error().code()), expected->second.first) << root;
-      EXPECT_NE(snapshot.error().message().find(expected->second.second), std::string::npos) << root << ": " << snapshot.error().message();
+      EXPECT_NE(snapshot.error().message().find(expected->second.second), std::string::npos)
+          << root << ": " << snapshot.error().message();
       ++refused;
     }
   }
   RecordProperty("loaded", loaded);
-  std::printf("%d tables load (%d deletion vectors), %d are refused as listed, %d need a Parquet checkpoint\n", loaded, vectors,
-              refused, need_parquet);
+  std::printf("%d tables load (%d deletion vectors), %d are refused as listed, %d need a Parquet checkpoint\n", loaded,
+              vectors, refused, need_parquet);
   EXPECT_GT(loaded, 100);
 }
 

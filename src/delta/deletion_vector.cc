@@ -20,7 +20,8 @@ constexpr uint32_t kPortableMagic = 1681511377;
 constexpr uint32_t kNativeMagic = 1681511376;
 constexpr char kFileFormatVersion = 1;
 constexpr size_t kEncodedUuidLength = 20;
-constexpr std::string_view kZ85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+constexpr std::string_view kZ85 =
+    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
 template <class T>
 void AppendLittle(std::string& out, T value) {
@@ -42,7 +43,8 @@ uint32_t Big(const char* bytes) {
 }
 
 uint32_t Checksum(std::string_view bytes) {
-  return static_cast<uint32_t>(::crc32(::crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
+  return static_cast<uint32_t>(
+      ::crc32(::crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
 }
 
 struct BitmapFreer {
@@ -50,11 +52,14 @@ struct BitmapFreer {
 };
 using Bitmap = std::unique_ptr<roaring_bitmap_t, BitmapFreer>;
 
-Error Corrupt(std::string why) { return Error(ErrorCode::kCorrupt, "a broken deletion vector: " + std::move(why)); }
+Error Corrupt(std::string why) {
+  return Error(ErrorCode::kCorrupt, "a broken deletion vector: " + std::move(why));
+}
 
 std::string UuidText(std::string_view bytes) {
   const std::string hex = HexEncode(bytes);
-  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" + hex.substr(20);
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
 }
 
 std::string UuidBytes(std::string_view text) {
@@ -64,7 +69,9 @@ std::string UuidBytes(std::string_view text) {
   return bytes;
 }
 
-std::string FileName(std::string_view uuid) { return fmt::format("deletion_vector_{}.bin", uuid); }
+std::string FileName(std::string_view uuid) {
+  return fmt::format("deletion_vector_{}.bin", uuid);
+}
 
 }  // namespace
 
@@ -79,7 +86,9 @@ struct RowSet::Impl {
 };
 
 RowSet::RowSet() : impl_(std::make_unique<Impl>()) {}
-RowSet::RowSet(const RowSet& other) : RowSet() { Union(other); }
+RowSet::RowSet(const RowSet& other) : RowSet() {
+  Union(other);
+}
 RowSet& RowSet::operator=(const RowSet& other) {
   if (this != &other) *this = RowSet(other);
   return *this;
@@ -91,14 +100,17 @@ RowSet& RowSet::operator=(RowSet&& other) noexcept {
 }
 RowSet::~RowSet() = default;
 
-void RowSet::Add(uint64_t row) { ::roaring_bitmap_add(impl_->At(static_cast<uint32_t>(row >> 32)), static_cast<uint32_t>(row)); }
+void RowSet::Add(uint64_t row) {
+  ::roaring_bitmap_add(impl_->At(static_cast<uint32_t>(row >> 32)), static_cast<uint32_t>(row));
+}
 
 void RowSet::AddMany(const uint64_t* rows, size_t count) {
   std::vector<uint32_t> low;
   for (size_t i = 0; i < count;) {
     const auto high = static_cast<uint32_t>(rows[i] >> 32);
     low.clear();
-    for (; i < count && static_cast<uint32_t>(rows[i] >> 32) == high; ++i) low.push_back(static_cast<uint32_t>(rows[i]));
+    for (; i < count && static_cast<uint32_t>(rows[i] >> 32) == high; ++i)
+      low.push_back(static_cast<uint32_t>(rows[i]));
     ::roaring_bitmap_add_many(impl_->At(high), low.size(), low.data());
   }
 }
@@ -135,7 +147,8 @@ void RowSet::Deleted(uint64_t begin, uint64_t end, std::vector<uint32_t>& offset
     if (base >= end) break;
     roaring_uint32_iterator_t iterator;
     ::roaring_init_iterator(it->second.get(), &iterator);
-    if (begin > base && !::roaring_move_uint32_iterator_equalorlarger(&iterator, static_cast<uint32_t>(begin - base))) continue;
+    if (begin > base && !::roaring_move_uint32_iterator_equalorlarger(&iterator, static_cast<uint32_t>(begin - base)))
+      continue;
     for (; iterator.has_value && base + iterator.current_value < end; ::roaring_advance_uint32_iterator(&iterator)) {
       offsets.push_back(static_cast<uint32_t>(base + iterator.current_value - begin));
     }
@@ -146,14 +159,17 @@ std::vector<uint64_t> RowSet::ToVector() const {
   std::vector<uint64_t> rows;
   for (const auto& [high, bitmap] : impl_->parts) {
     roaring_uint32_iterator_t iterator;
-    for (::roaring_init_iterator(bitmap.get(), &iterator); iterator.has_value; ::roaring_advance_uint32_iterator(&iterator)) {
+    for (::roaring_init_iterator(bitmap.get(), &iterator); iterator.has_value;
+         ::roaring_advance_uint32_iterator(&iterator)) {
       rows.push_back(static_cast<uint64_t>(high) << 32 | iterator.current_value);
     }
   }
   return rows;
 }
 
-bool operator==(const RowSet& a, const RowSet& b) { return a.ToVector() == b.ToVector(); }
+bool operator==(const RowSet& a, const RowSet& b) {
+  return a.ToVector() == b.ToVector();
+}
 
 std::string RowSet::Serialize() const {
   std::string out;
@@ -233,8 +249,8 @@ Result<std::string> Z85Decode(std::string_view text) {
   if (text.size() % 5 != 0) return Fail(Corrupt("text that is no Z85"));
   std::string out;
   for (size_t i = 0; i < text.size(); i += 5) {
-    // Rust's writers end a text that is no multiple of four with a group that begins with as many '#' as bytes are missing;
-    // a whole group never does, as it would be past 32 bits.
+    // Rust's writers end a text that is no multiple of four with a group that begins with as many '#' as bytes are
+    // missing; a whole group never does, as it would be past 32 bits.
     size_t missing = 0;
     if (i + 5 == text.size()) {
       while (missing < 3 && text[i + missing] == '#') ++missing;
@@ -253,7 +269,8 @@ Result<std::string> Z85Decode(std::string_view text) {
   return out;
 }
 
-Result<RowSet> ReadDeletionVector(io::ObjectStore& store, std::string_view root, const DeletionVectorDescriptor& descriptor) {
+Result<RowSet> ReadDeletionVector(io::ObjectStore& store, std::string_view root,
+                                  const DeletionVectorDescriptor& descriptor) {
   if (descriptor.size_in_bytes < 0 || descriptor.offset.value_or(0) < 0) return Fail(Corrupt("a negative size"));
   const auto size = static_cast<size_t>(descriptor.size_in_bytes);
   std::string bytes;
@@ -280,12 +297,14 @@ Result<RowSet> ReadDeletionVector(io::ObjectStore& store, std::string_view root,
     if (read->size() != size + 8) return Fail(Corrupt(fmt::format("{} ends too early", where)));
     if (Big(read->data()) != size) return Fail(Corrupt(fmt::format("{} says another size than the log", where)));
     bytes = read->substr(4, size);
-    if (Big(read->data() + 4 + size) != Checksum(bytes)) return Fail(Corrupt(fmt::format("the checksum of {} is wrong", where)));
+    if (Big(read->data() + 4 + size) != Checksum(bytes))
+      return Fail(Corrupt(fmt::format("the checksum of {} is wrong", where)));
   }
   Result<RowSet> rows = RowSet::Deserialize(bytes);
   if (!rows) return Fail(std::move(rows).error().Context(where));
   if (rows->cardinality() != static_cast<uint64_t>(descriptor.cardinality)) {
-    return Fail(Corrupt(fmt::format("{} holds {} rows, the log says {}", where, rows->cardinality(), descriptor.cardinality)));
+    return Fail(
+        Corrupt(fmt::format("{} holds {} rows, the log says {}", where, rows->cardinality(), descriptor.cardinality)));
   }
   return rows;
 }

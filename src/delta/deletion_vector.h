@@ -44,7 +44,8 @@ class RowSet {
 };
 
 /// Loads a vector of a table; checks size, checksum and cardinality. Errors: kCorrupt, kNotFound, with the file.
-Result<RowSet> ReadDeletionVector(io::ObjectStore& store, std::string_view root, const DeletionVectorDescriptor& descriptor);
+Result<RowSet> ReadDeletionVector(io::ObjectStore& store, std::string_view root,
+                                  const DeletionVectorDescriptor& descriptor);
 
 /// Gathers the vectors of one commit in one new file `deletion_vector_<uuid>.bin` of the table's root.
 class DeletionVectorWriter {
@@ -63,8 +64,8 @@ class DeletionVectorWriter {
   std::string bytes_;
 };
 
-/// Z85 (ZeroMQ RFC 32). Input lengths are multiples of 4 and 5; decoding errors: kCorrupt. Decoding also knows the padded
-/// last group of Rust's writers.
+/// Z85 (ZeroMQ RFC 32). Input lengths are multiples of 4 and 5; decoding errors: kCorrupt. Decoding also knows the
+/// padded last group of Rust's writers.
 std::string Z85Encode(std::string_view bytes);
 Result<std::string> Z85Decode(std::string_view text);
 

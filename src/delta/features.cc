@@ -37,8 +37,8 @@ std::optional<std::string> FieldWith(const StructType& schema, const char* key) 
 }
 
 Error Refused(std::string_view feature, std::string_view doing, std::string_view detail) {
-  return Error(ErrorCode::kUnsupportedFeature,
-               fmt::format("cannot {} this table: it uses the Delta feature '{}'{}{}", doing, feature, detail.empty() ? "" : ", ", detail))
+  return Error(ErrorCode::kUnsupportedFeature, fmt::format("cannot {} this table: it uses the Delta feature '{}'{}{}",
+                                                           doing, feature, detail.empty() ? "" : ", ", detail))
       .Hint("docs/reference/compatibility-delta.md lists the features that are built.");
 }
 
@@ -68,7 +68,8 @@ std::optional<std::string> Use(std::string_view feature, const Metadata& metadat
     }
     return std::nullopt;
   }
-  if (feature == "changeDataFeed" && IsTrue(metadata.configuration, "delta.enableChangeDataFeed")) return "delta.enableChangeDataFeed is true";
+  if (feature == "changeDataFeed" && IsTrue(metadata.configuration, "delta.enableChangeDataFeed"))
+    return "delta.enableChangeDataFeed is true";
   if (feature == "columnMapping") {
     const std::string mode = Setting(metadata.configuration, "delta.columnMapping.mode");
     if (!mode.empty() && mode != "none") return fmt::format("mode '{}'", mode);
@@ -118,7 +119,8 @@ bool HasFeature(const Protocol& protocol, std::string_view feature) {
   if (Contains(protocol.reader_features, feature) || Contains(protocol.writer_features, feature)) return true;
   const FeatureSupport* known = FindFeature(feature);
   if (!known || known->min_writer_version >= 7) return false;
-  const bool by_reader = known->min_reader_version > 0 && protocol.min_reader_version < 3 && protocol.min_reader_version >= known->min_reader_version;
+  const bool by_reader = known->min_reader_version > 0 && protocol.min_reader_version < 3 &&
+                         protocol.min_reader_version >= known->min_reader_version;
   const bool by_writer = protocol.min_writer_version < 7 && protocol.min_writer_version >= known->min_writer_version &&
                          protocol.min_reader_version >= known->min_reader_version;
   return by_reader || by_writer;
@@ -137,8 +139,10 @@ std::vector<std::string> FeaturesOf(const Protocol& protocol) {
 
 Result<void> CheckReadable(const Protocol& protocol) {
   if (protocol.min_reader_version > 3) {
-    return Fail(ErrorCode::kUnsupportedFeature,
-                fmt::format("cannot read this table: it needs reader version {} of the Delta protocol, known are those up to 3", protocol.min_reader_version));
+    return Fail(
+        ErrorCode::kUnsupportedFeature,
+        fmt::format("cannot read this table: it needs reader version {} of the Delta protocol, known are those up to 3",
+                    protocol.min_reader_version));
   }
   if (protocol.reader_features) {
     for (const std::string& name : *protocol.reader_features) {
@@ -156,8 +160,11 @@ Result<void> CheckReadable(const Protocol& protocol) {
 Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata, const StructType& schema) {
   QUERN_TRY(CheckReadable(protocol));
   if (protocol.min_writer_version > 7) {
-    return Fail(ErrorCode::kUnsupportedFeature,
-                fmt::format("cannot write this table: it needs writer version {} of the Delta protocol, known are those up to 7", protocol.min_writer_version));
+    return Fail(
+        ErrorCode::kUnsupportedFeature,
+        fmt::format(
+            "cannot write this table: it needs writer version {} of the Delta protocol, known are those up to 7",
+            protocol.min_writer_version));
   }
   const std::vector<std::string> features = FeaturesOf(protocol);
   for (const std::string& name : features) {
@@ -171,10 +178,12 @@ Result<void> CheckWritable(const Protocol& protocol, const Metadata& metadata, c
     if (const auto use = Use(feature.name, metadata, schema)) return Fail(Refused(feature.name, "write", *use));
   }
   if (metadata.format_provider != "parquet") {
-    return Fail(ErrorCode::kUnsupportedFeature, fmt::format("cannot write this table: its files are '{}', not Parquet", metadata.format_provider));
+    return Fail(ErrorCode::kUnsupportedFeature,
+                fmt::format("cannot write this table: its files are '{}', not Parquet", metadata.format_provider));
   }
   if (UsesType(schema, TypeId::kTimestampNtz) && !HasFeature(protocol, "timestampNtz")) {
-    return Fail(ErrorCode::kCorruptLog, "the table has a timestamp_ntz column, but its protocol lacks the feature 'timestampNtz'");
+    return Fail(ErrorCode::kCorruptLog,
+                "the table has a timestamp_ntz column, but its protocol lacks the feature 'timestampNtz'");
   }
   return {};
 }
@@ -210,11 +219,13 @@ Result<Protocol> UpgradeProtocol(const Protocol& current, const StructType& sche
   if (Lower(Setting(configuration, "delta.checkpointPolicy")) == "v2") needed.insert("v2Checkpoint");
   // delta.feature.<name> = supported asks for a feature by name.
   for (const auto& [key, value] : configuration) {
-    if (key.starts_with("delta.feature.") && (value == "supported" || value == "enabled")) needed.insert(key.substr(14));
+    if (key.starts_with("delta.feature.") && (value == "supported" || value == "enabled"))
+      needed.insert(key.substr(14));
   }
   for (const std::string& name : needed) {
     const FeatureSupport* known = FindFeature(name);
-    if (!known || known->write == S::kNo) return Fail(Refused(name, "write", known ? known->note : "which is not known"));
+    if (!known || known->write == S::kNo)
+      return Fail(Refused(name, "write", known ? known->note : "which is not known"));
   }
   std::erase_if(needed, [&](const std::string& name) { return HasFeature(current, name); });
   if (needed.empty()) return current;

@@ -69,7 +69,8 @@ Result<int64_t> VersionAt(const Table& table, Timestamp at) {
     const auto number = [&](std::string_view key) -> std::optional<int64_t> {
       const std::string text = newest->Property(key);
       int64_t n = 0;
-      if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), n).ec != std::errc()) return std::nullopt;
+      if (text.empty() || std::from_chars(text.data(), text.data() + text.size(), n).ec != std::errc())
+        return std::nullopt;
       return n;
     };
     const auto version = number("delta.inCommitTimestampEnablementVersion");
@@ -101,8 +102,9 @@ Result<int64_t> VersionAt(const Table& table, Timestamp at) {
   }
   if (low == 0 || low == begin) {
     if (begin > 0) return commits[begin].version;
-    return Fail(ErrorCode::kVersionNotFound, fmt::format("{} had no version yet at {}: its oldest, {}, is of {}", table.Location(), FormatUtc(at),
-                                                         commits.front().version, FormatUtc(QUERN_TRY(time_of(0)))));
+    return Fail(ErrorCode::kVersionNotFound,
+                fmt::format("{} had no version yet at {}: its oldest, {}, is of {}", table.Location(), FormatUtc(at),
+                            commits.front().version, FormatUtc(QUERN_TRY(time_of(0)))));
   }
   return commits[low - 1].version;
 }

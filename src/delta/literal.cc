@@ -81,7 +81,8 @@ std::optional<int64_t> TakeDate(std::string_view& text) {
     y += 400;
     era_days -= 146'097;
   }
-  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(y)), std::chrono::month(static_cast<unsigned>(*month)),
+  const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(y)),
+                                         std::chrono::month(static_cast<unsigned>(*month)),
                                          std::chrono::day(static_cast<unsigned>(*day))};
   if (!date.ok()) return std::nullopt;
   return std::chrono::sys_days(date).time_since_epoch().count() + era_days;
@@ -141,7 +142,9 @@ std::optional<__int128> ScaleUp(__int128 value, int digits) {
 }
 
 std::partial_ordering Order(__int128 a, __int128 b) {
-  return a < b ? std::partial_ordering::less : a > b ? std::partial_ordering::greater : std::partial_ordering::equivalent;
+  return a < b   ? std::partial_ordering::less
+         : a > b ? std::partial_ordering::greater
+                 : std::partial_ordering::equivalent;
 }
 
 std::optional<std::partial_ordering> OrderDecimals(DecimalValue a, DecimalValue b) {
@@ -237,7 +240,8 @@ std::optional<DecimalValue> ParseDecimal(std::string_view text) {
 }
 
 std::string FormatDecimal(const DecimalValue& value) {
-  unsigned __int128 rest = value.unscaled < 0 ? -static_cast<unsigned __int128>(value.unscaled) : static_cast<unsigned __int128>(value.unscaled);
+  unsigned __int128 rest = value.unscaled < 0 ? -static_cast<unsigned __int128>(value.unscaled)
+                                              : static_cast<unsigned __int128>(value.unscaled);
   std::string digits;
   do {
     digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(rest % 10)));
@@ -263,8 +267,8 @@ std::string FormatDays(int64_t days) {
   }
   const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(days))};
   const int64_t year = static_cast<int>(date.year()) + year_shift;
-  return fmt::format("{}{:04}-{:02}-{:02}", year < 0 ? "-" : "", year < 0 ? -year : year, static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()));
+  return fmt::format("{}{:04}-{:02}-{:02}", year < 0 ? "-" : "", year < 0 ? -year : year,
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
 }
 
 std::string FormatMicros(int64_t micros) {
@@ -275,7 +279,8 @@ std::string FormatMicros(int64_t micros) {
     --days;
   }
   const int64_t seconds = rest / 1'000'000;
-  std::string out = fmt::format("{}T{:02}:{:02}:{:02}", FormatDays(days), seconds / 3600, seconds / 60 % 60, seconds % 60);
+  std::string out =
+      fmt::format("{}T{:02}:{:02}:{:02}", FormatDays(days), seconds / 3600, seconds / 60 % 60, seconds % 60);
   if (rest % 1'000'000) out += fmt::format(".{:06}", rest % 1'000'000);
   return out;
 }
@@ -323,7 +328,8 @@ std::optional<std::string> FormatPartitionValue(const DataType& type, const Lite
     return type.id == TypeId::kFloat ? fmt::format("{}", static_cast<float>(*d)) : fmt::format("{}", *d);
   }
   if (const DecimalValue* decimal = std::get_if<DecimalValue>(&value)) return FormatDecimal(*decimal);
-  if (const std::string* text = std::get_if<std::string>(&value)) return text->empty() ? std::nullopt : std::optional(*text);
+  if (const std::string* text = std::get_if<std::string>(&value))
+    return text->empty() ? std::nullopt : std::optional(*text);
   const int64_t n = std::get<int64_t>(value);
   if (type.id == TypeId::kDate) return FormatDays(n);
   // A moment is written with its zone, so that no reader's session zone can shift it.
@@ -367,7 +373,8 @@ std::optional<Literal> ParseStatistic(const DataType& type, std::string_view tok
     case TypeId::kDecimal: {
       const std::string_view text = quoted ? token.substr(1, token.size() - 2) : token;
       // Some writers pass decimals through a double: past 15 digits the text need not be the value.
-      if (type.precision > 15 && static_cast<size_t>(std::count_if(text.begin(), text.end(), ::isdigit)) > 15) return std::nullopt;
+      if (type.precision > 15 && static_cast<size_t>(std::count_if(text.begin(), text.end(), ::isdigit)) > 15)
+        return std::nullopt;
       const auto decimal = ParseDecimal(text);
       return decimal ? std::optional(Literal(*decimal)) : std::nullopt;
     }

@@ -23,12 +23,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (const Add* add = std::get_if<Add>(&action)) {
         const FileStats stats = FileStats::Parse(add->stats);
         if (const FileStats::Column* column = stats.Find({"a"})) {
-          for (int id = 0; id <= static_cast<int>(TypeId::kDecimal); ++id) Ignore(ParsePartitionValue(DataType::Of(static_cast<TypeId>(id)), std::string(column->min)), "any answer is good");
+          for (int id = 0; id <= static_cast<int>(TypeId::kDecimal); ++id)
+            Ignore(ParsePartitionValue(DataType::Of(static_cast<TypeId>(id)), std::string(column->min)),
+                   "any answer is good");
         }
         if (add->deletion_vector) Ignore(ReadDeletionVector(store, "t", *add->deletion_vector), "any answer is good");
       }
       if (const Metadata* metadata = std::get_if<Metadata>(&action)) {
-        if (auto schema = ParseSchema(metadata->schema_string)) QUERN_CHECK(ParseSchema(PrintSchema(*schema)).value() == *schema);
+        if (auto schema = ParseSchema(metadata->schema_string))
+          QUERN_CHECK(ParseSchema(PrintSchema(*schema)).value() == *schema);
       }
     }
   }

@@ -43,7 +43,8 @@ LogName ParseName(std::string_view name) {
     parsed.kind = LogName::Kind::kClassic;
     return parsed;
   }
-  if (rest.size() == 10 + 1 + 10 + 8 && AllDigits(rest.substr(0, 10)) && rest[10] == '.' && AllDigits(rest.substr(11, 10)) && rest.ends_with(".parquet")) {
+  if (rest.size() == 10 + 1 + 10 + 8 && AllDigits(rest.substr(0, 10)) && rest[10] == '.' &&
+      AllDigits(rest.substr(11, 10)) && rest.ends_with(".parquet")) {
     std::from_chars(rest.data(), rest.data() + 10, parsed.part);
     std::from_chars(rest.data() + 11, rest.data() + 21, parsed.parts);
     if (parsed.part >= 1 && parsed.part <= parsed.parts) parsed.kind = LogName::Kind::kPart;
@@ -57,7 +58,9 @@ LogName ParseName(std::string_view name) {
   return parsed;
 }
 
-std::string VersionPrefix(const Table& table, int64_t version) { return fmt::format("{}{:020}", LogFolder(table), version); }
+std::string VersionPrefix(const Table& table, int64_t version) {
+  return fmt::format("{}{:020}", LogFolder(table), version);
+}
 
 /// Everything of the log from some version on.
 struct Listing {
@@ -82,7 +85,8 @@ Result<Listing> List(const Table& table, std::string_view start_after) {
         break;
       case LogName::Kind::kClassic:
       case LogName::Kind::kV2:
-        listing.checkpoints.push_back({{name.version, {file.key}, name.json, name.kind == LogName::Kind::kV2}, file.modified});
+        listing.checkpoints.push_back(
+            {{name.version, {file.key}, name.json, name.kind == LogName::Kind::kV2}, file.modified});
         break;
       default:
         parts[{name.version, name.parts}][name.part] = file.key;
@@ -114,12 +118,17 @@ std::optional<int64_t> CheckpointHint(const Table& table) {
 }
 
 Error Gap(const Table& table, int64_t missing, int64_t newest) {
-  return Error(ErrorCode::kCorruptLog, fmt::format("the log of {} lacks commit {} (its newest is {})", table.Location(), missing, newest))
-      .Hint("The file was deleted, or the folder was copied in part. The table can be read from a later checkpoint only.");
+  return Error(ErrorCode::kCorruptLog,
+               fmt::format("the log of {} lacks commit {} (its newest is {})", table.Location(), missing, newest))
+      .Hint(
+          "The file was deleted, or the folder was copied in part. The table can be read from a later checkpoint "
+          "only.");
 }
 
-/// Makes the segment of a version (or the newest) out of a listing; nothing when the listing does not reach back far enough.
-Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& listing, std::optional<int64_t> version, bool whole) {
+/// Makes the segment of a version (or the newest) out of a listing; nothing when the listing does not reach back far
+/// enough.
+Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& listing, std::optional<int64_t> version,
+                                           bool whole) {
   LogSegment segment;
   int64_t newest = -1;
   if (!listing.commits.empty()) newest = listing.commits.back().version;
@@ -140,8 +149,9 @@ Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& li
   if (target > newest) {
     if (!whole) return std::nullopt;
     const int64_t oldest = listing.commits.empty() ? newest : listing.commits.front().version;
-    return Fail(ErrorCode::kVersionNotFound, fmt::format("{} has no version {}: its newest is {}{}", table.Location(), target, newest,
-                                                         oldest > 0 ? fmt::format(", its oldest commit {}", oldest) : ""));
+    return Fail(ErrorCode::kVersionNotFound,
+                fmt::format("{} has no version {}: its newest is {}{}", table.Location(), target, newest,
+                            oldest > 0 ? fmt::format(", its oldest commit {}", oldest) : ""));
   }
   // Without a Parquet reader a log that is whole from its beginning is read without its checkpoints.
   const bool can_parquet = table.parquet != nullptr;
@@ -174,7 +184,9 @@ Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& li
   for (const auto& [checkpoint, modified] : listing.checkpoints) {
     if (checkpoint.version > target) continue;
     if (!can_parquet && !checkpoint.json) {
-      return Fail(ErrorCode::kUnsupportedFeature, fmt::format("{} can be read from its Parquet checkpoint only, and no Parquet reader is given", table.Location()));
+      return Fail(ErrorCode::kUnsupportedFeature,
+                  fmt::format("{} can be read from its Parquet checkpoint only, and no Parquet reader is given",
+                              table.Location()));
     }
     from = checkpoint.version;
   }
@@ -185,8 +197,10 @@ Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& li
   if (!from && (listing.commits.empty() || listing.commits.front().version > 0)) {
     // The beginning was cleaned up: old versions cannot be rebuilt.
     if (version && !listing.checkpoints.empty()) {
-      return Fail(ErrorCode::kVersionNotFound, fmt::format("version {} of {} can no longer be read: its log begins with the checkpoint of version {}", target,
-                                                           table.Location(), listing.checkpoints.front().first.version));
+      return Fail(
+          ErrorCode::kVersionNotFound,
+          fmt::format("version {} of {} can no longer be read: its log begins with the checkpoint of version {}",
+                      target, table.Location(), listing.checkpoints.front().first.version));
     }
   }
   return Fail(Gap(table, next, newest));
@@ -194,10 +208,16 @@ Result<std::optional<LogSegment>> Assemble(const Table& table, const Listing& li
 
 }  // namespace
 
-std::string LogFolder(const Table& table) { return io::JoinKey(table.root, "_delta_log") + "/"; }
-std::string CommitKey(const Table& table, int64_t version) { return VersionPrefix(table, version) + ".json"; }
+std::string LogFolder(const Table& table) {
+  return io::JoinKey(table.root, "_delta_log") + "/";
+}
+std::string CommitKey(const Table& table, int64_t version) {
+  return VersionPrefix(table, version) + ".json";
+}
 
-Result<bool> TableExists(const Table& table) { return QUERN_TRY(List(table, "")).anything; }
+Result<bool> TableExists(const Table& table) {
+  return QUERN_TRY(List(table, "")).anything;
+}
 
 Result<LogSegment> ListLog(const Table& table, std::optional<int64_t> version) {
   if (version && *version < 0) return Fail(ErrorCode::kVersionNotFound, fmt::format("{} is no version", *version));
@@ -220,7 +240,8 @@ Result<std::vector<LogSegment::Commit>> ListCommitsFrom(const Table& table, int6
 
 Result<std::vector<LogSegment::Commit>> ListCommits(const Table& table) {
   Listing listing = QUERN_TRY(List(table, ""));
-  if (!listing.anything) return Fail(ErrorCode::kTableNotFound, fmt::format("{} is no Delta table: it has no log", table.Location()));
+  if (!listing.anything)
+    return Fail(ErrorCode::kTableNotFound, fmt::format("{} is no Delta table: it has no log", table.Location()));
   return std::move(listing.commits);
 }
 

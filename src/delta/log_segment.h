@@ -20,7 +20,7 @@ struct LogSegment {
     int64_t version = 0;
     /// One for a classic or V2 checkpoint, several for a multi-part one, in order.
     std::vector<std::string> keys;
-    bool json = false;  ///< a V2 checkpoint whose top level is JSON
+    bool json = false;     ///< a V2 checkpoint whose top level is JSON
     bool v2_name = false;  ///< named by UUID
   };
   int64_t version = -1;
@@ -30,9 +30,9 @@ struct LogSegment {
   int64_t size = -1;            ///< of the version's commit file, -1 when it is cleaned up
 };
 
-/// One LIST of the log from the checkpoint that `_last_checkpoint` names (a wrong or broken hint is passed over), a second
-/// one from the start when that is not enough. Other files in the folder are ignored.
-/// Errors: kTableNotFound; kVersionNotFound (it says which versions there are); kCorruptLog for a missing commit.
+/// One LIST of the log from the checkpoint that `_last_checkpoint` names (a wrong or broken hint is passed over), a
+/// second one from the start when that is not enough. Other files in the folder are ignored. Errors: kTableNotFound;
+/// kVersionNotFound (it says which versions there are); kCorruptLog for a missing commit.
 Result<LogSegment> ListLog(const Table& table, std::optional<int64_t> version);
 /// The commit of `version`, if it is still there, and those after it, as listed.
 Result<std::vector<LogSegment::Commit>> ListCommitsFrom(const Table& table, int64_t version);

@@ -27,7 +27,9 @@ int HexDigit(char c) {
 /// The scheme's length when the text begins with one ("s3", "file"), else 0.
 size_t SchemeLength(std::string_view path) {
   size_t n = 0;
-  while (n < path.size() && (std::isalnum(static_cast<unsigned char>(path[n])) || (n > 0 && (path[n] == '+' || path[n] == '-' || path[n] == '.')))) ++n;
+  while (n < path.size() && (std::isalnum(static_cast<unsigned char>(path[n])) ||
+                             (n > 0 && (path[n] == '+' || path[n] == '-' || path[n] == '.'))))
+    ++n;
   // "a:b.parquet" is a file; a scheme is followed by a slash.
   return n > 1 && path.substr(n).starts_with(":/") ? n : 0;
 }
@@ -66,12 +68,15 @@ std::string DecodePath(std::string_view path) {
   return out;
 }
 
-bool IsAbsolute(std::string_view path) { return path.starts_with('/') || SchemeLength(path) > 0; }
+bool IsAbsolute(std::string_view path) {
+  return path.starts_with('/') || SchemeLength(path) > 0;
+}
 
 Result<std::string> ObjectKey(std::string_view root, std::string_view log_path) {
   if (const size_t scheme = SchemeLength(log_path)) {
     if (log_path.substr(0, scheme) != "file") {
-      return Fail(ErrorCode::kUnsupportedFeature, fmt::format("the table refers to a file in another store: {}", log_path));
+      return Fail(ErrorCode::kUnsupportedFeature,
+                  fmt::format("the table refers to a file in another store: {}", log_path));
     }
     std::string_view rest = log_path.substr(scheme + 1);
     // file:///a, file://localhost/a, file:/a
@@ -84,7 +89,8 @@ Result<std::string> ObjectKey(std::string_view root, std::string_view log_path) 
   std::string decoded = DecodePath(log_path);
   if (decoded.starts_with('/')) return decoded;
   for (const std::string& part : Split(decoded, '/')) {
-    if (part == "..") return Fail(ErrorCode::kCorruptLog, fmt::format("the log names a file outside of the table: {}", log_path));
+    if (part == "..")
+      return Fail(ErrorCode::kCorruptLog, fmt::format("the log names a file outside of the table: {}", log_path));
   }
   return io::JoinKey(root, decoded);
 }
@@ -110,7 +116,9 @@ std::string EscapePartition(std::string_view text) {
   return out;
 }
 
-std::string UnescapePartition(std::string_view text) { return DecodePath(text); }
+std::string UnescapePartition(std::string_view text) {
+  return DecodePath(text);
+}
 
 std::string PartitionFolder(const PartitionValues& values) {
   std::string out;

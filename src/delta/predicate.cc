@@ -11,9 +11,15 @@ namespace quern::delta {
 
 // ---- the tree
 
-Predicate Predicate::True() { return Predicate(Node{Kind::kTrue, {}, {}, {}, {}}); }
-Predicate Predicate::False() { return Predicate(Node{Kind::kFalse, {}, {}, {}, {}}); }
-Predicate Predicate::Unknown() { return Predicate(Node{Kind::kUnknown, {}, {}, {}, {}}); }
+Predicate Predicate::True() {
+  return Predicate(Node{Kind::kTrue, {}, {}, {}, {}});
+}
+Predicate Predicate::False() {
+  return Predicate(Node{Kind::kFalse, {}, {}, {}, {}});
+}
+Predicate Predicate::Unknown() {
+  return Predicate(Node{Kind::kUnknown, {}, {}, {}, {}});
+}
 Predicate Predicate::Compare(ColumnPath column, CompareOp op, Literal value) {
   return Predicate(Node{Kind::kCompare, std::move(column), op, {std::move(value)}, {}});
 }
@@ -21,11 +27,21 @@ Predicate Predicate::In(ColumnPath column, std::vector<Literal> values) {
   if (values.empty()) return False();
   return Predicate(Node{Kind::kIn, std::move(column), CompareOp::kEqual, std::move(values), {}});
 }
-Predicate Predicate::IsNull(ColumnPath column) { return Predicate(Node{Kind::kIsNull, std::move(column), {}, {}, {}}); }
-Predicate Predicate::IsNotNull(ColumnPath column) { return Not(IsNull(std::move(column))); }
-Predicate Predicate::And(std::vector<Predicate> all) { return all.empty() ? True() : Predicate(Node{Kind::kAnd, {}, {}, {}, std::move(all)}); }
-Predicate Predicate::Or(std::vector<Predicate> any) { return any.empty() ? False() : Predicate(Node{Kind::kOr, {}, {}, {}, std::move(any)}); }
-Predicate Predicate::Not(Predicate inner) { return Predicate(Node{Kind::kNot, {}, {}, {}, {std::move(inner)}}); }
+Predicate Predicate::IsNull(ColumnPath column) {
+  return Predicate(Node{Kind::kIsNull, std::move(column), {}, {}, {}});
+}
+Predicate Predicate::IsNotNull(ColumnPath column) {
+  return Not(IsNull(std::move(column)));
+}
+Predicate Predicate::And(std::vector<Predicate> all) {
+  return all.empty() ? True() : Predicate(Node{Kind::kAnd, {}, {}, {}, std::move(all)});
+}
+Predicate Predicate::Or(std::vector<Predicate> any) {
+  return any.empty() ? False() : Predicate(Node{Kind::kOr, {}, {}, {}, std::move(any)});
+}
+Predicate Predicate::Not(Predicate inner) {
+  return Predicate(Node{Kind::kNot, {}, {}, {}, {std::move(inner)}});
+}
 
 std::string Predicate::ToString() const {
   const auto joined = [](const std::vector<Predicate>& parts, std::string_view word) {
@@ -35,9 +51,12 @@ std::string Predicate::ToString() const {
   };
   const std::string column = Join(node_->column, ".");
   switch (node_->kind) {
-    case Kind::kTrue: return "true";
-    case Kind::kFalse: return "false";
-    case Kind::kUnknown: return "unknown";
+    case Kind::kTrue:
+      return "true";
+    case Kind::kFalse:
+      return "false";
+    case Kind::kUnknown:
+      return "unknown";
     case Kind::kCompare: {
       constexpr const char* kOps[] = {"=", "<>", "<", "<=", ">", ">="};
       return fmt::format("{} {} {}", column, kOps[static_cast<int>(node_->op)], delta::ToString(node_->values[0]));
@@ -47,10 +66,14 @@ std::string Predicate::ToString() const {
       for (const Literal& value : node_->values) texts.push_back(delta::ToString(value));
       return fmt::format("{} in ({})", column, quern::Join(texts, ", "));
     }
-    case Kind::kIsNull: return column + " is null";
-    case Kind::kAnd: return joined(node_->children, " and ");
-    case Kind::kOr: return joined(node_->children, " or ");
-    case Kind::kNot: return "not " + node_->children[0].ToString();
+    case Kind::kIsNull:
+      return column + " is null";
+    case Kind::kAnd:
+      return joined(node_->children, " and ");
+    case Kind::kOr:
+      return joined(node_->children, " or ");
+    case Kind::kNot:
+      return "not " + node_->children[0].ToString();
   }
   return "";
 }
@@ -59,7 +82,9 @@ std::string Predicate::ToString() const {
 
 namespace {
 
-Outcomes Always(bool value) { return {value, !value, false}; }
+Outcomes Always(bool value) {
+  return {value, !value, false};
+}
 constexpr Outcomes kNull{false, false, true};
 constexpr Outcomes kAnything{};
 
@@ -72,9 +97,15 @@ struct Range {
   bool may_be_value = true;
 };
 
-bool Less(const std::optional<std::partial_ordering>& order) { return order && *order < 0; }
-bool LessOrEqual(const std::optional<std::partial_ordering>& order) { return order && *order <= 0; }
-bool Equal(const std::optional<std::partial_ordering>& order) { return order && *order == 0; }
+bool Less(const std::optional<std::partial_ordering>& order) {
+  return order && *order < 0;
+}
+bool LessOrEqual(const std::optional<std::partial_ordering>& order) {
+  return order && *order <= 0;
+}
+bool Equal(const std::optional<std::partial_ordering>& order) {
+  return order && *order == 0;
+}
 
 /// Of `column op value` over the column's values that are not null.
 Outcomes CompareRange(const Range& range, CompareOp op, const Literal& value) {
@@ -113,7 +144,9 @@ Outcomes CompareRange(const Range& range, CompareOp op, const Literal& value) {
   return out;
 }
 
-bool IsTimestamp(TypeId id) { return id == TypeId::kTimestamp || id == TypeId::kTimestampNtz; }
+bool IsTimestamp(TypeId id) {
+  return id == TypeId::kTimestamp || id == TypeId::kTimestampNtz;
+}
 
 /// Whether a literal is of the kind that the type's values have; others cannot be judged.
 bool Fits(const DataType& type, const Literal& value) {
@@ -154,7 +187,8 @@ struct FilePredicate::Bound {
   DataType type;
   std::vector<Bound> children;
 
-  static Bound Bind(const Predicate& predicate, const StructType& schema, const std::vector<std::string>& partition_columns) {
+  static Bound Bind(const Predicate& predicate, const StructType& schema,
+                    const std::vector<std::string>& partition_columns) {
     const Predicate::Node& node = predicate.node();
     Bound bound;
     bound.kind = node.kind;
@@ -176,8 +210,8 @@ struct FilePredicate::Bound {
       return bound;
     }
     bound.type = field->type;
-    bound.partition = node.column.size() == 1 &&
-                      std::find(partition_columns.begin(), partition_columns.end(), field->name) != partition_columns.end();
+    bound.partition = node.column.size() == 1 && std::find(partition_columns.begin(), partition_columns.end(),
+                                                           field->name) != partition_columns.end();
     return bound;
   }
 
@@ -217,9 +251,12 @@ struct FilePredicate::Bound {
 
   Outcomes Evaluate(const DataFile& file) const {
     switch (kind) {
-      case Predicate::Kind::kTrue: return Always(true);
-      case Predicate::Kind::kFalse: return Always(false);
-      case Predicate::Kind::kUnknown: return kAnything;
+      case Predicate::Kind::kTrue:
+        return Always(true);
+      case Predicate::Kind::kFalse:
+        return Always(false);
+      case Predicate::Kind::kUnknown:
+        return kAnything;
       case Predicate::Kind::kNot: {
         const Outcomes inner = children[0].Evaluate(file);
         return {inner.may_be_false, inner.may_be_true, inner.may_be_null};
@@ -274,23 +311,31 @@ struct FilePredicate::Bound {
 
   bool PartitionOnly() const {
     switch (kind) {
-      case Predicate::Kind::kUnknown: return false;
+      case Predicate::Kind::kUnknown:
+        return false;
       case Predicate::Kind::kTrue:
-      case Predicate::Kind::kFalse: return true;
+      case Predicate::Kind::kFalse:
+        return true;
       case Predicate::Kind::kCompare:
       case Predicate::Kind::kIn:
-      case Predicate::Kind::kIsNull: return partition;
+      case Predicate::Kind::kIsNull:
+        return partition;
       default:
         return std::all_of(children.begin(), children.end(), [](const Bound& child) { return child.PartitionOnly(); });
     }
   }
 };
 
-FilePredicate::FilePredicate(const Predicate& predicate, const StructType& schema, const std::vector<std::string>& partition_columns)
+FilePredicate::FilePredicate(const Predicate& predicate, const StructType& schema,
+                             const std::vector<std::string>& partition_columns)
     : root_(std::make_unique<const Bound>(Bound::Bind(predicate, schema, partition_columns))) {}
 FilePredicate::~FilePredicate() = default;
 FilePredicate::FilePredicate(FilePredicate&&) noexcept = default;
-Outcomes FilePredicate::Evaluate(const DataFile& file) const { return root_->Evaluate(file); }
-bool FilePredicate::partition_only() const { return root_->PartitionOnly(); }
+Outcomes FilePredicate::Evaluate(const DataFile& file) const {
+  return root_->Evaluate(file);
+}
+bool FilePredicate::partition_only() const {
+  return root_->PartitionOnly();
+}
 
 }  // namespace quern::delta

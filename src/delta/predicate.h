@@ -10,9 +10,9 @@ namespace quern::delta {
 
 enum class CompareOp { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
-/// A condition on one row, for skipping files and for telling which files a transaction read. SQL's three values. Columns
-/// are logical paths; one that the schema does not have, or a literal of another kind than its type, makes that part
-/// unknown, which keeps every file. Value type, cheap to copy.
+/// A condition on one row, for skipping files and for telling which files a transaction read. SQL's three values.
+/// Columns are logical paths; one that the schema does not have, or a literal of another kind than its type, makes that
+/// part unknown, which keeps every file. Value type, cheap to copy.
 class Predicate {
  public:
   static Predicate True();
@@ -58,7 +58,8 @@ class DataFile;
 /// A predicate bound to a schema: columns resolved, once for many files. Thread-safe.
 class FilePredicate {
  public:
-  FilePredicate(const Predicate& predicate, const StructType& schema, const std::vector<std::string>& partition_columns);
+  FilePredicate(const Predicate& predicate, const StructType& schema,
+                const std::vector<std::string>& partition_columns);
   ~FilePredicate();
   FilePredicate(FilePredicate&&) noexcept;
 

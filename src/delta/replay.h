@@ -44,12 +44,13 @@ class Replay {
   bool have_protocol_ = false;
   bool have_metadata_ = false;
   bool metadata_changed_ = false;
-  /// What became of files in snapshot_->files_: null when removed, else the entry that takes the place. Followed until an
-  /// entry is not here; the list itself is put right once, at the end.
+  /// What became of files in snapshot_->files_: null when removed, else the entry that takes the place. Followed until
+  /// an entry is not here; the list itself is put right once, at the end.
   std::unordered_map<const DataFile*, DataFilePtr> replaced_;
 };
 
 /// Reads all actions of a checkpoint.
-Result<void> ReadCheckpoint(const Table& table, const LogSegment::Checkpoint& checkpoint, const std::function<void(Action&&)>& sink);
+Result<void> ReadCheckpoint(const Table& table, const LogSegment::Checkpoint& checkpoint,
+                            const std::function<void(Action&&)>& sink);
 
 }  // namespace quern::delta

@@ -26,7 +26,8 @@ constexpr Primitive kPrimitives[] = {
 };
 
 Error Broken(std::string_view path, std::string_view why) {
-  return Error(ErrorCode::kCorruptLog, fmt::format("a broken schema in the Delta log{}{}: {}", path.empty() ? "" : " at ", path, why));
+  return Error(ErrorCode::kCorruptLog,
+               fmt::format("a broken schema in the Delta log{}{}: {}", path.empty() ? "" : " at ", path, why));
 }
 
 Result<DataType> ParsePrimitive(const std::string& name, std::string_view path) {
@@ -42,7 +43,8 @@ Result<DataType> ParsePrimitive(const std::string& name, std::string_view path) 
     const auto first = std::from_chars(inside.data(), end, precision);
     if (first.ec == std::errc() && first.ptr != end && *first.ptr == ',') {
       const auto second = std::from_chars(first.ptr + 1, end, scale);
-      if (second.ec == std::errc() && second.ptr == end && precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision) {
+      if (second.ec == std::errc() && second.ptr == end && precision >= 1 && precision <= 38 && scale >= 0 &&
+          scale <= precision) {
         return DataType::Decimal(precision, scale);
       }
     }
@@ -67,8 +69,10 @@ Result<StructType> ParseStruct(const Json& json, const std::string& path, int de
     field.name = each["name"].get<std::string>();
     const std::string inner = path.empty() ? field.name : path + "." + field.name;
     field.type = QUERN_TRY(ParseType(each["type"], inner, depth + 1));
-    if (const auto nullable = each.find("nullable"); nullable != each.end() && nullable->is_boolean()) field.nullable = nullable->get<bool>();
-    if (const auto metadata = each.find("metadata"); metadata != each.end() && metadata->is_object()) field.metadata = *metadata;
+    if (const auto nullable = each.find("nullable"); nullable != each.end() && nullable->is_boolean())
+      field.nullable = nullable->get<bool>();
+    if (const auto metadata = each.find("metadata"); metadata != each.end() && metadata->is_object())
+      field.metadata = *metadata;
     type.fields.push_back(std::move(field));
   }
   return type;
@@ -77,18 +81,24 @@ Result<StructType> ParseStruct(const Json& json, const std::string& path, int de
 Result<DataType> ParseType(const Json& json, const std::string& path, int depth) {
   if (depth > kMaxDepth) return Fail(Broken(path, fmt::format("nested more than {} levels", kMaxDepth)));
   if (json.is_string()) return ParsePrimitive(json.get<std::string>(), path);
-  if (!json.is_object() || !json.contains("type") || !json["type"].is_string()) return Fail(Broken(path, "a type that is neither text nor object"));
+  if (!json.is_object() || !json.contains("type") || !json["type"].is_string())
+    return Fail(Broken(path, "a type that is neither text nor object"));
   const std::string kind = json["type"].get<std::string>();
-  const auto flag = [&](const char* key) { return !json.contains(key) || !json[key].is_boolean() || json[key].get<bool>(); };
+  const auto flag = [&](const char* key) {
+    return !json.contains(key) || !json[key].is_boolean() || json[key].get<bool>();
+  };
   if (kind == "struct") return DataType::Struct(QUERN_TRY(ParseStruct(json, path, depth)));
   if (kind == "array") {
     if (!json.contains("elementType")) return Fail(Broken(path, "an array without elementType"));
-    return DataType::Array(QUERN_TRY(ParseType(json["elementType"], path + ".element", depth + 1)), flag("containsNull"));
+    return DataType::Array(QUERN_TRY(ParseType(json["elementType"], path + ".element", depth + 1)),
+                           flag("containsNull"));
   }
   if (kind == "map") {
-    if (!json.contains("keyType") || !json.contains("valueType")) return Fail(Broken(path, "a map without keyType or valueType"));
+    if (!json.contains("keyType") || !json.contains("valueType"))
+      return Fail(Broken(path, "a map without keyType or valueType"));
     DataType key = QUERN_TRY(ParseType(json["keyType"], path + ".key", depth + 1));
-    return DataType::Map(std::move(key), QUERN_TRY(ParseType(json["valueType"], path + ".value", depth + 1)), flag("valueContainsNull"));
+    return DataType::Map(std::move(key), QUERN_TRY(ParseType(json["valueType"], path + ".value", depth + 1)),
+                         flag("valueContainsNull"));
   }
   return Fail(Broken(path, fmt::format("'{}' is no nested type", kind)));
 }
@@ -245,7 +255,9 @@ std::string PrintSchema(const StructType& schema) {
   return out;
 }
 
-Result<DataType> ParseDataType(const Json& json, std::string_view path) { return ParseType(json, std::string(path), 0); }
+Result<DataType> ParseDataType(const Json& json, std::string_view path) {
+  return ParseType(json, std::string(path), 0);
+}
 
 Json DataTypeToJson(const DataType& type) {
   std::string out;

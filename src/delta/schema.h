@@ -11,11 +11,24 @@
 namespace quern::delta {
 
 enum class TypeId {
-  kString, kLong, kInteger, kShort, kByte, kFloat, kDouble, kBoolean, kBinary, kDate,
+  kString,
+  kLong,
+  kInteger,
+  kShort,
+  kByte,
+  kFloat,
+  kDouble,
+  kBoolean,
+  kBinary,
+  kDate,
   kTimestamp,     ///< a moment; microseconds since the epoch, UTC
   kTimestampNtz,  ///< a wall-clock time; microseconds
-  kDecimal, kStruct, kArray, kMap,
-  kVariant, kVoid,
+  kDecimal,
+  kStruct,
+  kArray,
+  kMap,
+  kVariant,
+  kVoid,
   kOther,  ///< a primitive name that we do not know; kept as it is
 };
 
@@ -26,11 +39,11 @@ struct DataType {
   TypeId id = TypeId::kString;
   int precision = 0;  ///< kDecimal
   int scale = 0;
-  std::shared_ptr<const StructType> fields;     ///< kStruct
-  std::shared_ptr<const DataType> key;          ///< kMap
-  std::shared_ptr<const DataType> element;      ///< kArray; of kMap the value
-  bool contains_null = true;                    ///< kArray: elements, kMap: values may be null
-  std::string other;                            ///< kOther: the name in the log
+  std::shared_ptr<const StructType> fields;  ///< kStruct
+  std::shared_ptr<const DataType> key;       ///< kMap
+  std::shared_ptr<const DataType> element;   ///< kArray; of kMap the value
+  bool contains_null = true;                 ///< kArray: elements, kMap: values may be null
+  std::string other;                         ///< kOther: the name in the log
 
   static DataType Of(TypeId primitive);
   static DataType Decimal(int precision, int scale);
@@ -51,7 +64,8 @@ struct StructField {
   bool nullable = true;
   Json metadata = Json::object();
 
-  /// Name in Parquet files and in statistics: delta.columnMapping.physicalName when the table maps columns, else the name.
+  /// Name in Parquet files and in statistics: delta.columnMapping.physicalName when the table maps columns, else the
+  /// name.
   const std::string& physical_name() const;
   std::optional<int64_t> column_id() const;  ///< delta.columnMapping.id
   friend bool operator==(const StructField&, const StructField&) = default;
@@ -74,7 +88,8 @@ std::string PrintSchema(const StructType& schema);
 Result<DataType> ParseDataType(const Json& json, std::string_view path);
 Json DataTypeToJson(const DataType& type);
 
-/// Calls `visit` for every field at every depth, structs inside arrays and maps too, with its path ("a.b", "l.element.c").
+/// Calls `visit` for every field at every depth, structs inside arrays and maps too, with its path ("a.b",
+/// "l.element.c").
 template <class Visit>
 void VisitFields(const StructType& schema, const Visit& visit, const std::string& prefix = "");
 template <class Visit>

@@ -8,8 +8,9 @@
 
 namespace quern::delta {
 
-/// A hash map in shards. Copies share them, and a copy makes a shard its own before it changes it: so that a snapshot that
-/// follows another by few actions costs few shards, not a whole copy. Changing one copy while others are read is fine.
+/// A hash map in shards. Copies share them, and a copy makes a shard its own before it changes it: so that a snapshot
+/// that follows another by few actions costs few shards, not a whole copy. Changing one copy while others are read is
+/// fine.
 template <class Key, class Value>
 class SharedMap {
  public:

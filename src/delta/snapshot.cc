@@ -35,7 +35,8 @@ std::string FileKey(std::string_view path, const std::optional<DeletionVectorDes
 
 namespace {
 
-constexpr unsigned kStateActions = kAddAction | kRemoveAction | kMetadataAction | kProtocolAction | kTxnAction | kDomainAction;
+constexpr unsigned kStateActions =
+    kAddAction | kRemoveAction | kMetadataAction | kProtocolAction | kTxnAction | kDomainAction;
 
 bool SameVector(const std::optional<DeletionVectorDescriptor>& a, const std::optional<DeletionVectorDescriptor>& b) {
   return a.has_value() == b.has_value() && (!a || a->UniqueId() == b->UniqueId());
@@ -64,10 +65,11 @@ StructType WithoutMapping(const StructType& schema) {
 
 }  // namespace
 
-Replay::Replay(const Table& table) : snapshot_(new Snapshot()) { snapshot_->table_ = table; }
+Replay::Replay(const Table& table) : snapshot_(new Snapshot()) {
+  snapshot_->table_ = table;
+}
 
-Replay::Replay(const Snapshot& base)
-    : snapshot_(new Snapshot(base)), have_protocol_(true), have_metadata_(true) {}
+Replay::Replay(const Snapshot& base) : snapshot_(new Snapshot(base)), have_protocol_(true), have_metadata_(true) {}
 
 void Replay::ApplyAdd(Add&& add) {
   Snapshot& s = *snapshot_;
@@ -105,7 +107,8 @@ void Replay::ApplyReplacements() {
   size_t to = 0;
   for (DataFilePtr& each : files) {
     DataFilePtr file = std::move(each);
-    for (auto it = replaced_.find(file.get()); file && it != replaced_.end(); it = replaced_.find(file.get())) file = it->second;
+    for (auto it = replaced_.find(file.get()); file && it != replaced_.end(); it = replaced_.find(file.get()))
+      file = it->second;
     if (file) files[to++] = std::move(file);
   }
   files.resize(to);
@@ -144,7 +147,8 @@ void Replay::Apply(Action&& action) {
 }
 
 Result<void> Replay::ApplyText(std::string_view text, std::string_view file) {
-  // Within one commit a file's old entry (its removal) and its new one may come in any order, and the file keeps its place.
+  // Within one commit a file's old entry (its removal) and its new one may come in any order, and the file keeps its
+  // place.
   pending_adds_.clear();
   pending_removes_.clear();
   QUERN_TRY(reader_.Read(text, file, kStateActions, [&](Action&& action) {
@@ -179,14 +183,16 @@ Result<void> Replay::ApplyCheckpoint(const LogSegment::Checkpoint& checkpoint) {
 Result<void> Replay::ApplyCommit(const LogSegment::Commit& commit) {
   const auto text = QUERN_TRY(snapshot_->table_.store->Get(commit.key));
   const std::string location = snapshot_->table_.store->Location(commit.key);
-  if (!text) return Fail(Error(ErrorCode::kCorruptLog, fmt::format("a commit vanished while it was read: {}", location)));
+  if (!text)
+    return Fail(Error(ErrorCode::kCorruptLog, fmt::format("a commit vanished while it was read: {}", location)));
   return ApplyText(*text, location);
 }
 
 Result<SnapshotPtr> Replay::Finish(int64_t version, Timestamp modified, int64_t commit_size) {
   Snapshot& s = *snapshot_;
   if (!have_protocol_ || !have_metadata_) {
-    return Fail(ErrorCode::kCorruptLog, fmt::format("version {} of {} has no {} action", version, s.table_.Location(), have_protocol_ ? "metaData" : "protocol"));
+    return Fail(ErrorCode::kCorruptLog, fmt::format("version {} of {} has no {} action", version, s.table_.Location(),
+                                                    have_protocol_ ? "metaData" : "protocol"));
   }
   Result<void> readable = CheckReadable(s.protocol_);
   if (!readable) return Fail(std::move(readable).error().With("table", s.table_.Location()));
@@ -253,7 +259,8 @@ Result<SnapshotPtr> Snapshot::Update(const SnapshotPtr& previous) {
   const std::vector<LogSegment::Commit> commits = QUERN_TRY(ListCommitsFrom(table, previous->version_));
   // The commit that we know must still be the same: else the table was made anew.
   const bool known = !commits.empty() && commits.front().version == previous->version_;
-  if (!known || (previous->commit_size_ >= 0 && (commits.front().modified != previous->commit_modified_ || commits.front().size != previous->commit_size_))) {
+  if (!known || (previous->commit_size_ >= 0 && (commits.front().modified != previous->commit_modified_ ||
+                                                 commits.front().size != previous->commit_size_))) {
     return Load(table);
   }
   if (commits.size() == 1) return previous;
@@ -262,7 +269,8 @@ Result<SnapshotPtr> Snapshot::Update(const SnapshotPtr& previous) {
   }
   Replay replay(*previous);
   for (size_t i = 1; i < commits.size(); ++i) QUERN_TRY(replay.ApplyCommit(commits[i]));
-  return WithInCommitTime(QUERN_TRY(replay.Finish(commits.back().version, commits.back().modified, commits.back().size)));
+  return WithInCommitTime(
+      QUERN_TRY(replay.Finish(commits.back().version, commits.back().modified, commits.back().size)));
 }
 
 std::string Snapshot::Property(std::string_view key, std::string_view otherwise) const {
@@ -270,7 +278,9 @@ std::string Snapshot::Property(std::string_view key, std::string_view otherwise)
   return it == metadata_.configuration.end() ? std::string(otherwise) : it->second;
 }
 
-bool Snapshot::PropertyIsTrue(std::string_view key) const { return EqualsIgnoreCase(Property(key), "true"); }
+bool Snapshot::PropertyIsTrue(std::string_view key) const {
+  return EqualsIgnoreCase(Property(key), "true");
+}
 
 DataFilePtr Snapshot::FindFile(std::string_view path) const {
   const std::optional<std::string> canonical = CanonicalPath(path);
@@ -285,7 +295,8 @@ Result<std::string> Snapshot::FileLocation(const Add& add) const {
 std::vector<Remove> Snapshot::Tombstones() const {
   std::vector<Remove> removes;
   removes.reserve(tombstones_.size());
-  tombstones_.ForEach([&](const std::string&, const std::shared_ptr<const Remove>& remove) { removes.push_back(*remove); });
+  tombstones_.ForEach(
+      [&](const std::string&, const std::shared_ptr<const Remove>& remove) { removes.push_back(*remove); });
   return removes;
 }
 

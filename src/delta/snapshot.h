@@ -37,8 +37,8 @@ class DataFile {
 };
 using DataFilePtr = std::shared_ptr<const DataFile>;
 
-/// The state of a table at one version (protocol, "Action Reconciliation"). Immutable, thread-safe; share it by pointer.
-/// Loading checks that the protocol can be read: kUnsupportedFeature.
+/// The state of a table at one version (protocol, "Action Reconciliation"). Immutable, thread-safe; share it by
+/// pointer. Loading checks that the protocol can be read: kUnsupportedFeature.
 class Snapshot {
  public:
   /// The newest version, or the given one. Cost: one LIST, the checkpoint, and each commit after it once.
@@ -95,7 +95,7 @@ class Snapshot {
   Metadata metadata_;
   std::shared_ptr<const StructType> schema_;
   std::vector<DataFilePtr> files_;
-  SharedMap<std::string_view, DataFilePtr> by_path_;  // views into the files
+  SharedMap<std::string_view, DataFilePtr> by_path_;                  // views into the files
   SharedMap<std::string, std::shared_ptr<const Remove>> tombstones_;  // by path + vector
   std::map<std::string, SetTransaction, std::less<>> txns_;
   std::map<std::string, DomainMetadata, std::less<>> domains_;

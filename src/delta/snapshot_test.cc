@@ -43,8 +43,13 @@ class SnapshotTest : public TableTest {
   const std::string head_ = R"({"protocol":{"minReaderVersion":1,"minWriterVersion":2}})"
                             "\n" +
                             PrintAction(Meta()) + "\n";
-  static std::string AddLine(const std::string& path) { return R"({"add":{"path":")" + path + R"(","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}})" + "\n"; }
-  static std::string RemoveLine(const std::string& path) { return R"({"remove":{"path":")" + path + R"(","deletionTimestamp":1,"dataChange":true}})" + "\n"; }
+  static std::string AddLine(const std::string& path) {
+    return R"({"add":{"path":")" + path +
+           R"(","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true}})" + "\n";
+  }
+  static std::string RemoveLine(const std::string& path) {
+    return R"({"remove":{"path":")" + path + R"(","deletionTimestamp":1,"dataChange":true}})" + "\n";
+  }
 };
 
 TEST_F(SnapshotTest, RandomHistoriesAreEqualHoweverTheyAreRead) {
@@ -102,8 +107,11 @@ TEST_F(SnapshotTest, RandomHistoriesAreEqualHoweverTheyAreRead) {
 TEST_F(SnapshotTest, OrderInOneCommitDoesNotMatter) {
   PutCommit(0, head_ + AddLine("a") + AddLine("b"));
   // The file gets a vector: its new entry is written before the old one's removal.
-  PutCommit(1, R"({"add":{"path":"a","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true,"deletionVector":{"storageType":"i","pathOrInlineDv":"x","sizeInBytes":1,"cardinality":1}}})"
-                   "\n" + RemoveLine("a"));
+  PutCommit(
+      1,
+      R"({"add":{"path":"a","partitionValues":{},"size":1,"modificationTime":1,"dataChange":true,"deletionVector":{"storageType":"i","pathOrInlineDv":"x","sizeInBytes":1,"cardinality":1}}})"
+      "\n" +
+          RemoveLine("a"));
   const SnapshotPtr s = Load();
   EXPECT_EQ(Paths(s), (Names{"a", "b"}));
   EXPECT_TRUE(s->FindFile("a")->add().deletion_vector.has_value());
@@ -180,13 +188,18 @@ TEST_F(SnapshotTest, MultiPartCheckpointCountsOnlyWhenWhole) {
 TEST_F(SnapshotTest, V2CheckpointsWithSidecarsAreRead) {
   const std::string log = "wh/t/_delta_log/";
   const std::string uuid = "80a083e8-7026-4e79-81be-64bd76c43a11";
-  const std::string protocol = R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"],"writerFeatures":["v2Checkpoint"]}})";
-  ASSERT_TRUE(store_->Put(log + "_sidecars/s.parquet", Json::array({{{"add", true}, {"add.path", "a"}, {"add.size", 3}}, {{"remove", true}, {"remove.path", "r"}}}).dump()));
+  const std::string protocol =
+      R"({"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"],"writerFeatures":["v2Checkpoint"]}})";
+  ASSERT_TRUE(store_->Put(log + "_sidecars/s.parquet", Json::array({{{"add", true}, {"add.path", "a"}, {"add.size", 3}},
+                                                                    {{"remove", true}, {"remove.path", "r"}}})
+                                                           .dump()));
   ASSERT_TRUE(store_->Put(log + "00000000000000000004.checkpoint." + uuid + ".json",
                           R"({"checkpointMetadata":{"version":4,"tags":{}}})"
-                          "\n" + PrintAction(Meta()) + "\n" + protocol + "\n" +
+                          "\n" +
+                              PrintAction(Meta()) + "\n" + protocol + "\n" +
                               R"({"txn":{"appId":"x","version":3}})"
-                              "\n" R"({"sidecar":{"path":"s.parquet","sizeInBytes":9,"modificationTime":1,"tags":{}}})"));
+                              "\n"
+                              R"({"sidecar":{"path":"s.parquet","sizeInBytes":9,"modificationTime":1,"tags":{}}})"));
   PutCommit(5, AddLine("b"));
   const SnapshotPtr s = Load();
   EXPECT_EQ(s->version(), 5);
@@ -200,10 +213,12 @@ TEST_F(SnapshotTest, V2CheckpointsWithSidecarsAreRead) {
 TEST_F(SnapshotTest, StatisticsKeptAsStructsOnly) {
   const std::string log = "wh/t/_delta_log/";
   Metadata metadata = Meta({{"delta.checkpoint.writeStatsAsJson", "false"}});
-  const Json rows = Json::array({{{"protocol.minReaderVersion", 1}, {"protocol.minWriterVersion", 2}},
-                                 {{"metaData.id", "i"}, {"metaData.schemaString", metadata.schema_string},
-                                  {"metaData.configuration", Json::array({{"delta.checkpoint.writeStatsAsJson", "false"}})}},
-                                 {{"add.path", "a"}, {"add.stats_parsed", R"({"numRecords":7})"}}});
+  const Json rows =
+      Json::array({{{"protocol.minReaderVersion", 1}, {"protocol.minWriterVersion", 2}},
+                   {{"metaData.id", "i"},
+                    {"metaData.schemaString", metadata.schema_string},
+                    {"metaData.configuration", Json::array({{"delta.checkpoint.writeStatsAsJson", "false"}})}},
+                   {{"add.path", "a"}, {"add.stats_parsed", R"({"numRecords":7})"}}});
   ASSERT_TRUE(store_->Put(log + "00000000000000000001.checkpoint.parquet", rows.dump()));
   EXPECT_EQ(Load()->total_rows(), 7);
 }
@@ -273,16 +288,20 @@ TEST_F(SnapshotTest, FeaturesOfLegacyAndNamedProtocols) {
   EXPECT_FALSE(HasFeature({1, 5, {}, {}}, "columnMapping"));
   // delta-spark leaves columnMapping unnamed at (2, 7).
   EXPECT_TRUE(HasFeature({2, 7, {}, {{"appendOnly"}}}, "columnMapping"));
-  EXPECT_EQ(FeaturesOf({3, 7, {{"deletionVectors"}}, {{"deletionVectors", "future"}}}), (Names{"deletionVectors", "future"}));
+  EXPECT_EQ(FeaturesOf({3, 7, {{"deletionVectors"}}, {{"deletionVectors", "future"}}}),
+            (Names{"deletionVectors", "future"}));
   EXPECT_TRUE(CheckReadable({3, 7, {{"deletionVectors"}}, {{"deletionVectors", "future"}}}));
-  EXPECT_EQ(CheckReadable({3, 7, {{"future"}}, {{"future"}}}).error().message(), "cannot read this table: it uses the Delta feature 'future', which is not known");
+  EXPECT_EQ(CheckReadable({3, 7, {{"future"}}, {{"future"}}}).error().message(),
+            "cannot read this table: it uses the Delta feature 'future', which is not known");
   StructType none;
   EXPECT_EQ(CheckWritable({3, 7, {}, {{"future"}}}, Meta(), none).error().code(), ErrorCode::kUnsupportedFeature);
   EXPECT_FALSE(CheckWritable({1, 3, {}, {}}, Meta({{"delta.constraints.c", "id > 0"}}), none));
   EXPECT_TRUE(CheckWritable({1, 6, {}, {}}, Meta(), none));
-  const StructType generated = ParseSchema(R"({"fields":[{"name":"a","type":"long","metadata":{"delta.generationExpression":"1"}}]})").value();
+  const StructType generated =
+      ParseSchema(R"({"fields":[{"name":"a","type":"long","metadata":{"delta.generationExpression":"1"}}]})").value();
   const auto refused = CheckWritable({1, 4, {}, {}}, Meta(), generated);
-  EXPECT_NE(refused.error().message().find("'generatedColumns', in column 'a'"), std::string::npos) << refused.error().message();
+  EXPECT_NE(refused.error().message().find("'generatedColumns', in column 'a'"), std::string::npos)
+      << refused.error().message();
   const Protocol raised = UpgradeProtocol({1, 2, {}, {}}, none, {{"delta.enableDeletionVectors", "true"}}).value();
   EXPECT_EQ(raised.writer_features, (Names{"appendOnly", "deletionVectors", "invariants"}));
   EXPECT_EQ(raised.reader_features, (Names{"deletionVectors"}));
@@ -293,17 +312,23 @@ TEST_F(SnapshotTest, CompatibilityPageNamesEveryFeature) {
   std::ifstream in(QUERN_SOURCE_DIR "/docs/reference/compatibility-delta.md");
   const std::string page((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   for (const FeatureSupport& feature : KnownFeatures()) {
-    const char* write = feature.write == FeatureSupport::kYes ? "yes" : feature.write == FeatureSupport::kNo ? "refused" : "unless used";
+    const char* write = feature.write == FeatureSupport::kYes  ? "yes"
+                        : feature.write == FeatureSupport::kNo ? "refused"
+                                                               : "unless used";
     const std::string row = fmt::format("| `{}` | {} | {} |", feature.name, feature.read ? "yes" : "refused", write);
-    EXPECT_NE(page.find(row), std::string::npos) << "docs/reference/compatibility-delta.md lacks: " << row << " " << feature.note << " |";
+    EXPECT_NE(page.find(row), std::string::npos)
+        << "docs/reference/compatibility-delta.md lacks: " << row << " " << feature.note << " |";
   }
 }
 
 TEST_F(SnapshotTest, PhysicalNamesCountOnlyWhereColumnsAreMapped) {
-  const std::string schema = R"({"type":"struct","fields":[{"name":"a","type":"long","nullable":true,"metadata":{"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"col-1"}}]})";
+  const std::string schema =
+      R"({"type":"struct","fields":[{"name":"a","type":"long","nullable":true,"metadata":{"delta.columnMapping.id":1,"delta.columnMapping.physicalName":"col-1"}}]})";
   Metadata metadata = Meta();
   metadata.schema_string = schema;
-  PutCommit(0, R"({"protocol":{"minReaderVersion":2,"minWriterVersion":5}})" "\n" + PrintAction(metadata));
+  PutCommit(0, R"({"protocol":{"minReaderVersion":2,"minWriterVersion":5}})"
+               "\n" +
+                   PrintAction(metadata));
   EXPECT_EQ(Load()->schema().fields[0].physical_name(), "a");
   metadata.configuration["delta.columnMapping.mode"] = "name";
   PutCommit(1, PrintAction(metadata));
@@ -317,7 +342,8 @@ TEST(IntervalTest, SparksForms) {
   EXPECT_EQ(ParseInterval("interval 1 week").value(), std::chrono::hours(168));
   EXPECT_EQ(ParseInterval("INTERVAL 2 Days 3 hours").value(), std::chrono::hours(51));
   EXPECT_EQ(ParseInterval("36 hours").value(), std::chrono::hours(36));
-  for (const char* bad : {"", "interval", "interval x days", "1 month", "-1 days"}) EXPECT_FALSE(ParseInterval(bad)) << bad;
+  for (const char* bad : {"", "interval", "interval x days", "1 month", "-1 days"})
+    EXPECT_FALSE(ParseInterval(bad)) << bad;
 }
 
 }  // namespace

@@ -53,14 +53,17 @@ class StatsParser {
   /// The same bytes in the text that outlives the parse.
   std::string_view InText(std::string_view token) const {
     token = text_.substr(static_cast<size_t>(token.data() - copy_), token.size());
-    while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\t' || token.back() == '\r')) token.remove_suffix(1);
+    while (!token.empty() &&
+           (token.back() == ' ' || token.back() == '\n' || token.back() == '\t' || token.back() == '\r'))
+      token.remove_suffix(1);
     return token;
   }
 
   int NodeOf(int parent, std::string_view name) {
     auto& nodes = stats_.nodes_;
     // The three objects name their columns in the same order: the next node is nearly always the one.
-    if (next_ < nodes.size() && nodes[next_].parent == parent && nodes[next_].name == name) return static_cast<int>(next_++);
+    if (next_ < nodes.size() && nodes[next_].parent == parent && nodes[next_].name == name)
+      return static_cast<int>(next_++);
     for (size_t i = 0; i < nodes.size(); ++i) {
       if (nodes[i].parent == parent && nodes[i].name == name) {
         next_ = i + 1;
@@ -165,7 +168,9 @@ std::optional<std::string> UpperBound(std::string_view text) {
 
 }  // namespace
 
-void StatsBuilder::SetNullCount(const ColumnPath& path, int64_t n) { null_count_[path] = n; }
+void StatsBuilder::SetNullCount(const ColumnPath& path, int64_t n) {
+  null_count_[path] = n;
+}
 
 void StatsBuilder::SetMin(const ColumnPath& path, const DataType& type, const Literal& value) {
   Literal cut = value;
@@ -184,7 +189,8 @@ void StatsBuilder::SetMax(const ColumnPath& path, const DataType& type, const Li
     if (!bound) return;
     cut = *std::move(bound);
   }
-  if (int64_t* n = std::get_if<int64_t>(&cut); n && (type.id == TypeId::kTimestamp || type.id == TypeId::kTimestampNtz)) {
+  if (int64_t* n = std::get_if<int64_t>(&cut);
+      n && (type.id == TypeId::kTimestamp || type.id == TypeId::kTimestampNtz)) {
     // FormatStatistic rounds down to the millisecond: go up first.
     if (*n % 1000 != 0 && *n < std::numeric_limits<int64_t>::max() - 999) *n += 999;
   }
@@ -237,24 +243,31 @@ std::vector<StatsColumn> StatsColumns(const StructType& schema, const Metadata& 
   std::vector<StatsColumn> columns;
   size_t limit = 32;
   std::vector<std::string> named;
-  if (const auto it = metadata.configuration.find("delta.dataSkippingNumIndexedCols"); it != metadata.configuration.end()) {
+  if (const auto it = metadata.configuration.find("delta.dataSkippingNumIndexedCols");
+      it != metadata.configuration.end()) {
     int64_t n = 0;
     const std::string& text = it->second;
-    if (std::from_chars(text.data(), text.data() + text.size(), n).ec == std::errc()) limit = n < 0 ? SIZE_MAX : static_cast<size_t>(n);
+    if (std::from_chars(text.data(), text.data() + text.size(), n).ec == std::errc())
+      limit = n < 0 ? SIZE_MAX : static_cast<size_t>(n);
   }
-  if (const auto it = metadata.configuration.find("delta.dataSkippingStatsColumns"); it != metadata.configuration.end()) {
-    for (const std::string& name : Split(it->second, ',')) named.push_back(ReplaceAll(std::string(Trim(name)), "`", ""));
+  if (const auto it = metadata.configuration.find("delta.dataSkippingStatsColumns");
+      it != metadata.configuration.end()) {
+    for (const std::string& name : Split(it->second, ','))
+      named.push_back(ReplaceAll(std::string(Trim(name)), "`", ""));
     limit = SIZE_MAX;
   }
   const auto wanted = [&](const ColumnPath& logical) {
     if (named.empty()) return true;
     const std::string whole = Join(logical, ".");
     for (const std::string& name : named) {
-      if (EqualsIgnoreCase(whole, name) || (whole.size() > name.size() && whole[name.size()] == '.' && EqualsIgnoreCase(whole.substr(0, name.size()), name))) return true;
+      if (EqualsIgnoreCase(whole, name) || (whole.size() > name.size() && whole[name.size()] == '.' &&
+                                            EqualsIgnoreCase(whole.substr(0, name.size()), name)))
+        return true;
     }
     return false;
   };
-  const auto walk = [&](const auto& self, const StructType& type, const ColumnPath& logical, const ColumnPath& physical) -> void {
+  const auto walk = [&](const auto& self, const StructType& type, const ColumnPath& logical,
+                        const ColumnPath& physical) -> void {
     for (const StructField& field : type.fields) {
       if (columns.size() >= limit) return;
       if (logical.empty()) {

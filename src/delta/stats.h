@@ -13,8 +13,8 @@ namespace quern::delta {
 
 using ColumnPath = std::vector<std::string>;
 
-/// A file's statistics, as views into the JSON text that it was parsed from (which must outlive it). Columns whose name is
-/// escaped in JSON are not found.
+/// A file's statistics, as views into the JSON text that it was parsed from (which must outlive it). Columns whose name
+/// is escaped in JSON are not found.
 class FileStats {
  public:
   struct Column {
@@ -27,7 +27,8 @@ class FileStats {
   static FileStats Parse(std::string_view json);
 
   std::optional<int64_t> num_records() const { return num_records_; }
-  /// false: min and max hold, but rows that a deletion vector hides may have set them; null counts are then no lower bound.
+  /// false: min and max hold, but rows that a deletion vector hides may have set them; null counts are then no lower
+  /// bound.
   bool tight_bounds() const { return tight_bounds_; }
   /// By physical names; null when the file says nothing about the column.
   const Column* Find(const ColumnPath& physical_path) const;
@@ -50,9 +51,9 @@ class StatsBuilder {
   void SetNumRecords(int64_t n) { num_records_ = n; }
   void SetTightBounds(bool tight) { tight_bounds_ = tight; }
   void SetNullCount(const ColumnPath& path, int64_t n);
-  /// Strings are cut to 32 characters as Spark does: the minimum to a prefix, the maximum to a prefix that sorts after (or it
-  /// is left out). Timestamps are written to the millisecond, the maximum rounded up. NaN and types without statistics are
-  /// left out.
+  /// Strings are cut to 32 characters as Spark does: the minimum to a prefix, the maximum to a prefix that sorts after
+  /// (or it is left out). Timestamps are written to the millisecond, the maximum rounded up. NaN and types without
+  /// statistics are left out.
   void SetMin(const ColumnPath& path, const DataType& type, const Literal& value);
   void SetMax(const ColumnPath& path, const DataType& type, const Literal& value);
   std::string ToJson() const;

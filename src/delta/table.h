@@ -18,7 +18,7 @@ struct Table {
 };
 
 /// Keys of the log's files.
-std::string LogFolder(const Table& table);                  ///< "<root>/_delta_log/"
+std::string LogFolder(const Table& table);                   ///< "<root>/_delta_log/"
 std::string CommitKey(const Table& table, int64_t version);  ///< "<root>/_delta_log/00000000000000000007.json"
 
 /// Whether there is a log with at least one commit or checkpoint.

@@ -37,10 +37,13 @@ class JsonParquetIo : public ParquetIo {
           column.lists.emplace_back();
           if (spec.type == ColumnType::kStringMap && value.is_array()) {
             for (const Json& entry : value) {
-              column.maps.back().emplace_back(entry[0].get<std::string>(), entry[1].is_null() ? std::nullopt : std::optional(entry[1].get<std::string>()));
+              column.maps.back().emplace_back(
+                  entry[0].get<std::string>(),
+                  entry[1].is_null() ? std::nullopt : std::optional(entry[1].get<std::string>()));
             }
           }
-          if (spec.type == ColumnType::kStringList && value.is_array()) column.lists.back() = value.get<std::vector<std::string>>();
+          if (spec.type == ColumnType::kStringList && value.is_array())
+            column.lists.back() = value.get<std::vector<std::string>>();
         }
         batch.columns.push_back(std::move(column));
       }
@@ -49,7 +52,8 @@ class JsonParquetIo : public ParquetIo {
     return {};
   }
 
-  Result<int64_t> Write(const std::string& location, const std::vector<ColumnSpec>& columns, const std::function<Result<Batch>()>& next) override {
+  Result<int64_t> Write(const std::string& location, const std::vector<ColumnSpec>& columns,
+                        const std::function<Result<Batch>()>& next) override {
     Json file = Json::array();
     while (true) {
       const Batch batch = QUERN_TRY(next());
@@ -61,17 +65,25 @@ class JsonParquetIo : public ParquetIo {
           if (!column.valid[row]) continue;
           Json& value = line[columns[i].path];
           switch (columns[i].type) {
-            case ColumnType::kStruct: value = true; break;
+            case ColumnType::kStruct:
+              value = true;
+              break;
             case ColumnType::kBoolean:
             case ColumnType::kInteger:
-            case ColumnType::kLong: value = column.longs[row]; break;
+            case ColumnType::kLong:
+              value = column.longs[row];
+              break;
             case ColumnType::kString:
-            case ColumnType::kJson: value = column.strings[row]; break;
+            case ColumnType::kJson:
+              value = column.strings[row];
+              break;
             case ColumnType::kStringMap:
               value = Json::array();
               for (const auto& [k, v] : column.maps[row]) value.push_back({k, v ? Json(*v) : Json()});
               break;
-            case ColumnType::kStringList: value = column.lists[row]; break;
+            case ColumnType::kStringList:
+              value = column.lists[row];
+              break;
           }
         }
         file.push_back(std::move(line));
@@ -158,7 +170,9 @@ class TableTest : public ::testing::Test {
     }
     return *loaded;
   }
-  void PutCommit(int64_t version, const std::string& text) { ASSERT_TRUE(store_->Put(CommitKey(table_, version), text)); }
+  void PutCommit(int64_t version, const std::string& text) {
+    ASSERT_TRUE(store_->Put(CommitKey(table_, version), text));
+  }
 };
 
 }  // namespace quern::delta

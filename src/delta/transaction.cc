@@ -33,10 +33,13 @@ std::string Describe(const OtherCommit& other) {
   std::string text = fmt::format("commit {}", other.version);
   if (!other.info) return text;
   const Json& json = other.info->json;
-  if (const std::string operation = other.info->operation(); !operation.empty()) text += fmt::format(" ({}", operation);
-  else text += " (";
+  if (const std::string operation = other.info->operation(); !operation.empty())
+    text += fmt::format(" ({}", operation);
+  else
+    text += " (";
   for (const char* key : {"engineInfo", "quernDagRun", "quernNode"}) {
-    if (const auto it = json.find(key); it != json.end() && it->is_string()) text += fmt::format(", {}", it->get<std::string>());
+    if (const auto it = json.find(key); it != json.end() && it->is_string())
+      text += fmt::format(", {}", it->get<std::string>());
   }
   if (const auto ms = other.info->timestamp()) text += fmt::format(", {}", FormatUtc(FromMicros(*ms * 1000)));
   return text + ")";
@@ -55,7 +58,9 @@ std::string TxnIdIn(const std::vector<Action>& actions) {
 Result<OtherCommit> ReadOther(const Table& table, int64_t version) {
   const std::string key = CommitKey(table, version);
   auto text = QUERN_TRY(table.store->Get(key));
-  if (!text) return Fail(ErrorCode::kCorruptLog, fmt::format("the log lacks commit {}: {}", version, table.store->Location(key)));
+  if (!text)
+    return Fail(ErrorCode::kCorruptLog,
+                fmt::format("the log lacks commit {}: {}", version, table.store->Location(key)));
   OtherCommit other;
   other.version = version;
   other.text = *std::move(text);
@@ -66,7 +71,9 @@ Result<OtherCommit> ReadOther(const Table& table, int64_t version) {
   return other;
 }
 
-bool IsBlindAppend(const OtherCommit& other) { return other.info && other.info->is_blind_append().value_or(false); }
+bool IsBlindAppend(const OtherCommit& other) {
+  return other.info && other.info->is_blind_append().value_or(false);
+}
 
 Remove ToRemove(const Add& add, int64_t now_ms, bool data_change) {
   Remove remove;
@@ -86,7 +93,8 @@ Remove ToRemove(const Add& add, int64_t now_ms, bool data_change) {
 }  // namespace
 
 Error Conflicted::ToError(const Table& table) const {
-  return Error(ErrorCode::kCommitConflict, fmt::format("another writer changed {} meanwhile: {}", table.Location(), reason))
+  return Error(ErrorCode::kCommitConflict,
+               fmt::format("another writer changed {} meanwhile: {}", table.Location(), reason))
       .Hint("Nothing was committed. Run the statement again: it then sees the new state.");
 }
 
@@ -103,8 +111,12 @@ Result<void> Transaction::SetMetadata(Metadata metadata) {
   StructType schema = QUERN_TRY(ParseSchema(metadata.schema_string));
   for (const std::string& column : metadata.partition_columns) {
     const StructField* field = schema.Find(column);
-    if (!field) return Fail(ErrorCode::kInvalidArgument, fmt::format("the table has no column '{}' to be partitioned by", column));
-    if (field->type.nested()) return Fail(ErrorCode::kInvalidArgument, fmt::format("a table cannot be partitioned by '{}': it is {}", column, field->type.ToString()));
+    if (!field)
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the table has no column '{}' to be partitioned by", column));
+    if (field->type.nested())
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("a table cannot be partitioned by '{}': it is {}", column, field->type.ToString()));
   }
   const Protocol current = protocol_ ? *protocol_ : base_ ? base_->protocol() : Protocol{};
   Protocol needed = QUERN_TRY(UpgradeProtocol(current, schema, metadata.configuration));
@@ -114,18 +126,25 @@ Result<void> Transaction::SetMetadata(Metadata metadata) {
   if (base_ && base_->metadata().configuration.count("delta.enableInCommitTimestamps") == 0) {
     const auto it = metadata.configuration.find("delta.enableInCommitTimestamps");
     if (it != metadata.configuration.end() && EqualsIgnoreCase(it->second, "true")) {
-      return Fail(ErrorCode::kUnsupportedFeature, "cannot turn on the Delta feature 'inCommitTimestamp' for a table that exists: only when it is created");
+      return Fail(
+          ErrorCode::kUnsupportedFeature,
+          "cannot turn on the Delta feature 'inCommitTimestamp' for a table that exists: only when it is created");
     }
   }
   if (metadata.id.empty()) metadata.id = base_ ? base_->metadata().id : RandomUuid();
-  if (!metadata.created_time) metadata.created_time = base_ ? base_->metadata().created_time : MillisSinceEpoch(options_.clock->Now());
+  if (!metadata.created_time)
+    metadata.created_time = base_ ? base_->metadata().created_time : MillisSinceEpoch(options_.clock->Now());
   schema_ = std::make_shared<const StructType>(std::move(schema));
   metadata_ = std::move(metadata);
   return {};
 }
 
-void Transaction::SetProtocol(Protocol protocol) { protocol_ = std::move(protocol); }
-void Transaction::Add(delta::Add add) { adds_.push_back(std::move(add)); }
+void Transaction::SetProtocol(Protocol protocol) {
+  protocol_ = std::move(protocol);
+}
+void Transaction::Add(delta::Add add) {
+  adds_.push_back(std::move(add));
+}
 
 void Transaction::Remove(const DataFile& file, bool data_change) {
   delta::Remove remove = ToRemove(file.add(), MillisSinceEpoch(options_.clock->Now()), data_change);
@@ -159,12 +178,24 @@ void Transaction::UpdateDeletionVector(const DataFile& file, const DeletionVecto
   adds_.push_back(std::move(add));
 }
 
-void Transaction::SetTxn(std::string app_id, int64_t version) { txns_[std::move(app_id)] = version; }
-void Transaction::SetDomain(DomainMetadata domain) { domains_.push_back(std::move(domain)); }
-void Transaction::ReadWholeTable() { read_whole_ = true; }
-void Transaction::ReadMatching(Predicate predicate) { predicates_.push_back(std::move(predicate)); }
-void Transaction::ReadFile(const DataFile& file) { read_files_.insert(file.add().path); }
-void Transaction::ReadTxn(std::string app_id) { read_txns_.insert(std::move(app_id)); }
+void Transaction::SetTxn(std::string app_id, int64_t version) {
+  txns_[std::move(app_id)] = version;
+}
+void Transaction::SetDomain(DomainMetadata domain) {
+  domains_.push_back(std::move(domain));
+}
+void Transaction::ReadWholeTable() {
+  read_whole_ = true;
+}
+void Transaction::ReadMatching(Predicate predicate) {
+  predicates_.push_back(std::move(predicate));
+}
+void Transaction::ReadFile(const DataFile& file) {
+  read_files_.insert(file.add().path);
+}
+void Transaction::ReadTxn(std::string app_id) {
+  read_txns_.insert(std::move(app_id));
+}
 
 bool Transaction::blind_append() const {
   return !read_whole_ && predicates_.empty() && read_files_.empty() && removes_.empty() && !metadata_ && !protocol_;
@@ -188,19 +219,24 @@ Result<void> Transaction::Check() const {
   std::set<std::string_view> paths;
   for (const delta::Add& add : adds_) {
     if (add.path.empty()) return Fail(ErrorCode::kInvalidArgument, "an added file has no path");
-    if (!paths.insert(add.path).second) return Fail(ErrorCode::kInvalidArgument, fmt::format("the file {} is added twice", add.path));
+    if (!paths.insert(add.path).second)
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("the file {} is added twice", add.path));
     if (add.deletion_vector && !HasFeature(protocol, "deletionVectors")) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("the file {} has a deletion vector, but the table lacks the feature 'deletionVectors'", add.path));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the file {} has a deletion vector, but the table lacks the feature 'deletionVectors'",
+                              add.path));
     }
     if (add.partition_values.entries().size() != metadata.partition_columns.size()) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("the file {} has {} partition values, the table {} partition columns", add.path,
-                                                           add.partition_values.entries().size(), metadata.partition_columns.size()));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the file {} has {} partition values, the table {} partition columns", add.path,
+                              add.partition_values.entries().size(), metadata.partition_columns.size()));
     }
     for (const std::string& column : metadata.partition_columns) {
       const StructField* field = schema.Find(column);
       const std::string& name = field ? field->physical_name() : column;
       if (!add.partition_values.Find(name)) {
-        return Fail(ErrorCode::kInvalidArgument, fmt::format("the file {} lacks a value of the partition column '{}'", add.path, column));
+        return Fail(ErrorCode::kInvalidArgument,
+                    fmt::format("the file {} lacks a value of the partition column '{}'", add.path, column));
       }
     }
   }
@@ -263,22 +299,28 @@ std::optional<Conflicted> Transaction::FindConflict(const std::vector<Action>& a
   std::vector<FilePredicate> predicates;
   for (const Predicate& predicate : predicates_) predicates.emplace_back(predicate, schema, partition_columns);
   const auto matches = [&](const DataFile& file) {
-    return read_whole_ || std::any_of(predicates.begin(), predicates.end(), [&](const FilePredicate& p) { return p.MayMatch(file); });
+    return read_whole_ ||
+           std::any_of(predicates.begin(), predicates.end(), [&](const FilePredicate& p) { return p.MayMatch(file); });
   };
   std::set<std::string_view> removed_paths;
   for (const auto& [key, remove] : removes_) removed_paths.insert(remove.path);
 
   for (const Action& action : actions) {
-    if (std::holds_alternative<Protocol>(action)) return conflict(Conflicted::Kind::kProtocolChanged, "changed the table's protocol");
-    if (std::holds_alternative<Metadata>(action)) return conflict(Conflicted::Kind::kMetadataChanged, "changed the table's schema or properties");
+    if (std::holds_alternative<Protocol>(action))
+      return conflict(Conflicted::Kind::kProtocolChanged, "changed the table's protocol");
+    if (std::holds_alternative<Metadata>(action))
+      return conflict(Conflicted::Kind::kMetadataChanged, "changed the table's schema or properties");
     if (const auto* txn = std::get_if<SetTransaction>(&action)) {
       if (txns_.count(txn->app_id) || read_txns_.count(txn->app_id)) {
-        return conflict(Conflicted::Kind::kConcurrentTransaction, fmt::format("recorded the same application '{}' (version {})", txn->app_id, txn->version));
+        return conflict(Conflicted::Kind::kConcurrentTransaction,
+                        fmt::format("recorded the same application '{}' (version {})", txn->app_id, txn->version));
       }
     }
     if (const auto* domain = std::get_if<DomainMetadata>(&action)) {
       for (const DomainMetadata& ours : domains_) {
-        if (ours.domain == domain->domain) return conflict(Conflicted::Kind::kMetadataChanged, fmt::format("changed the metadata domain '{}'", domain->domain));
+        if (ours.domain == domain->domain)
+          return conflict(Conflicted::Kind::kMetadataChanged,
+                          fmt::format("changed the metadata domain '{}'", domain->domain));
       }
     }
   }
@@ -287,11 +329,13 @@ std::optional<Conflicted> Transaction::FindConflict(const std::vector<Action>& a
     const auto* remove = std::get_if<delta::Remove>(&action);
     if (!remove) continue;
     if (removed_paths.count(remove->path)) {
-      return conflict(Conflicted::Kind::kConcurrentDeleteDelete, fmt::format("removed or rewrote the file {}, as this one does", remove->path));
+      return conflict(Conflicted::Kind::kConcurrentDeleteDelete,
+                      fmt::format("removed or rewrote the file {}, as this one does", remove->path));
     }
     const DataFilePtr file = base_->FindFile(remove->path);
     if (read_files_.count(remove->path) || (file && matches(*file))) {
-      return conflict(Conflicted::Kind::kConcurrentDeleteRead, fmt::format("removed or rewrote the file {}, which was read", remove->path));
+      return conflict(Conflicted::Kind::kConcurrentDeleteRead,
+                      fmt::format("removed or rewrote the file {}, which was read", remove->path));
     }
   }
   const std::string isolation = isolation_name();
@@ -302,7 +346,8 @@ std::optional<Conflicted> Transaction::FindConflict(const std::vector<Action>& a
     const auto* add = std::get_if<delta::Add>(&action);
     if (!add || !add->data_change) continue;
     if (matches(DataFile(*add))) {
-      return conflict(Conflicted::Kind::kConcurrentAppend, fmt::format("added the file {}, which this one would have read", add->path));
+      return conflict(Conflicted::Kind::kConcurrentAppend,
+                      fmt::format("added the file {}, which this one would have read", add->path));
     }
   }
   return std::nullopt;
@@ -313,11 +358,14 @@ void Transaction::AfterCommit(const SnapshotPtr& snapshot) const {
   int64_t interval = kDefaultCheckpointInterval;
   const std::string text = snapshot->Property("delta.checkpointInterval");
   int64_t configured = 0;
-  if (!text.empty() && std::from_chars(text.data(), text.data() + text.size(), configured).ec == std::errc() && configured > 0) interval = configured;
+  if (!text.empty() && std::from_chars(text.data(), text.data() + text.size(), configured).ec == std::errc() &&
+      configured > 0)
+    interval = configured;
   if (snapshot->version() % interval != 0) return;
   if (const Result<void> written = WriteCheckpoint(*snapshot, options_.clock->Now()); !written) {
     // The commit stands; the next interval tries again.
-    LogWarning("delta", "no checkpoint of version {} of {}: {}", snapshot->version(), table_.Location(), written.error().message());
+    LogWarning("delta", "no checkpoint of version {} of {}: {}", snapshot->version(), table_.Location(),
+               written.error().message());
   }
 }
 
@@ -341,9 +389,11 @@ Result<CommitResult> Transaction::Commit(const Operation& operation) {
     if (!ours) {
       // Lost, or the answer was: the commit that stands there says whose it is.
       Result<std::optional<std::string>> there = table_.store->Get(key);
-      if (!put && (!there || !*there)) return Fail(std::move(put).error().Context(fmt::format("committing version {}", version)));
+      if (!put && (!there || !*there))
+        return Fail(std::move(put).error().Context(fmt::format("committing version {}", version)));
       if (!there) return Fail(std::move(there).error().Context(fmt::format("committing version {}", version)));
-      if (!*there) return Fail(ErrorCode::kCorruptLog, fmt::format("a commit vanished: {}", table_.store->Location(key)));
+      if (!*there)
+        return Fail(ErrorCode::kCorruptLog, fmt::format("a commit vanished: {}", table_.store->Location(key)));
       const std::string_view first = std::string_view(**there).substr(0, (*there)->find('\n'));
       const Result<std::vector<Action>> actions = ParseActions(first, table_.store->Location(key), kCommitInfoAction);
       ours = actions && TxnIdIn(*actions) == txn_id_;
@@ -355,7 +405,8 @@ Result<CommitResult> Transaction::Commit(const Operation& operation) {
     }
     if (!base_) {
       const OtherCommit other = QUERN_TRY(ReadOther(table_, version));
-      return CommitResult(Conflicted{Conflicted::Kind::kTableExists, version, fmt::format("{} created the table", Describe(other))});
+      return CommitResult(
+          Conflicted{Conflicted::Kind::kTableExists, version, fmt::format("{} created the table", Describe(other))});
     }
     // Step over everything that was committed since, one by one.
     const std::vector<LogSegment::Commit> commits = QUERN_TRY(ListCommitsFrom(table_, version));
@@ -367,7 +418,8 @@ Result<CommitResult> Transaction::Commit(const Operation& operation) {
       if (auto conflict = FindConflict(other.actions, commit.version)) return CommitResult(*std::move(conflict));
       current = QUERN_TRY(Advance(current, commit.version, other.text));
     }
-    if (next == version) return Fail(ErrorCode::kCorruptLog, fmt::format("a commit vanished: {}", table_.store->Location(key)));
+    if (next == version)
+      return Fail(ErrorCode::kCorruptLog, fmt::format("a commit vanished: {}", table_.store->Location(key)));
   }
   return CommitResult(Conflicted{Conflicted::Kind::kTooManyAttempts, current ? current->version() : 0,
                                  fmt::format("{} others were faster, one after the other", options_.max_attempts)});
@@ -395,7 +447,8 @@ Result<RestorePlan> PlanRestore(const SnapshotPtr& current, int64_t version, Tra
   int64_t removed_files = 0;
   int64_t removed_bytes = 0;
   const auto same = [](const DataFilePtr& a, const DataFilePtr& b) {
-    return a && b && FileKey(a->add().path, a->add().deletion_vector) == FileKey(b->add().path, b->add().deletion_vector);
+    return a && b &&
+           FileKey(a->add().path, a->add().deletion_vector) == FileKey(b->add().path, b->add().deletion_vector);
   };
   for (const DataFilePtr& file : current->files()) {
     if (same(target->FindFile(file->add().path), file)) continue;
@@ -407,7 +460,8 @@ Result<RestorePlan> PlanRestore(const SnapshotPtr& current, int64_t version, Tra
     if (same(current->FindFile(file->add().path), file)) continue;
     const std::string key = QUERN_TRY(ObjectKey(table.root, file->add().path));
     if (!QUERN_TRY(table.store->Head(key))) {
-      return Fail(Error(ErrorCode::kNotFound, fmt::format("cannot restore version {} of {}: its file {} was deleted", version, table.Location(), file->add().path)));
+      return Fail(Error(ErrorCode::kNotFound, fmt::format("cannot restore version {} of {}: its file {} was deleted",
+                                                          version, table.Location(), file->add().path)));
     }
     Add add = file->add();
     add.data_change = true;

@@ -17,17 +17,18 @@ namespace quern::delta {
 
 /// What goes into commitInfo. Parameters and metrics are texts, as Spark writes them (nested values as JSON text).
 struct Operation {
-  std::string name = "WRITE";  ///< "WRITE", "DELETE", "UPDATE", "MERGE", "CREATE TABLE", "CREATE OR REPLACE TABLE AS SELECT", ...
-  StringMap parameters = {};   ///< {"mode": "Append", "partitionBy": "[]"}; values are written as JSON strings
-  StringMap metrics = {};      ///< {"numFiles": "1", "numOutputRows": "10", "numOutputBytes": "512"}
+  std::string name =
+      "WRITE";  ///< "WRITE", "DELETE", "UPDATE", "MERGE", "CREATE TABLE", "CREATE OR REPLACE TABLE AS SELECT", ...
+  StringMap parameters = {};    ///< {"mode": "Append", "partitionBy": "[]"}; values are written as JSON strings
+  StringMap metrics = {};       ///< {"numFiles": "1", "numOutputRows": "10", "numOutputBytes": "512"}
   Json extra = Json::object();  ///< further keys of commitInfo: quernDagRun, quernNode, gitCommit, ...
 };
 
 struct TransactionOptions {
   const Clock* clock = &Clock::System();
-  int max_attempts = 1000;         ///< lost races before giving up with a conflict
-  bool write_checkpoints = true;   ///< every delta.checkpointInterval (10) commits, after the commit
-  bool sync_files = true;          ///< make added files durable before the commit
+  int max_attempts = 1000;        ///< lost races before giving up with a conflict
+  bool write_checkpoints = true;  ///< every delta.checkpointInterval (10) commits, after the commit
+  bool sync_files = true;         ///< make added files durable before the commit
 };
 
 struct Committed {
@@ -36,10 +37,10 @@ struct Committed {
 };
 struct Conflicted {
   enum class Kind {
-    kTableExists,       ///< created by somebody else meanwhile
+    kTableExists,  ///< created by somebody else meanwhile
     kProtocolChanged,
     kMetadataChanged,
-    kConcurrentAppend,  ///< a file that our reads would have seen was added
+    kConcurrentAppend,        ///< a file that our reads would have seen was added
     kConcurrentDeleteRead,    ///< a file that we read was removed
     kConcurrentDeleteDelete,  ///< a file that we remove was removed
     kConcurrentTransaction,   ///< the same txn appId was committed
@@ -60,10 +61,10 @@ using CommitResult = std::variant<Committed, Conflicted>;
 ///     tx.Remove(*file); tx.Add(add);
 ///     CommitResult r = QUERN_TRY(tx.Commit(operation));
 ///
-/// Others' commits in between are stepped over when they change nothing that was read or is removed, by delta-spark's rules:
-/// Serializable by default; where delta.isolationLevel is WriteSerializable, blind appends of others never conflict; a
-/// transaction that changes no data (compaction) is not disturbed by appends. A lost or ambiguous answer of the store is settled by reading the commit
-/// back (txnId). Not thread-safe.
+/// Others' commits in between are stepped over when they change nothing that was read or is removed, by delta-spark's
+/// rules: Serializable by default; where delta.isolationLevel is WriteSerializable, blind appends of others never
+/// conflict; a transaction that changes no data (compaction) is not disturbed by appends. A lost or ambiguous answer of
+/// the store is settled by reading the commit back (txnId). Not thread-safe.
 class Transaction {
  public:
   /// From a snapshot; null creates the table (SetMetadata is then needed).
@@ -72,8 +73,8 @@ class Transaction {
   const SnapshotPtr& base() const { return base_; }
   const std::string& id() const { return txn_id_; }
 
-  /// New metadata (schema, configuration, partition columns); the id of an existing table stays unless `metadata.id` is set
-  /// on purpose. The protocol is raised as needed.
+  /// New metadata (schema, configuration, partition columns); the id of an existing table stays unless `metadata.id` is
+  /// set on purpose. The protocol is raised as needed.
   Result<void> SetMetadata(Metadata metadata);
   /// Protocol on purpose; never lower than needed.
   void SetProtocol(Protocol protocol);
@@ -101,8 +102,8 @@ class Transaction {
   size_t removed_files() const { return removes_.size(); }
 
   /// Once. A conflict is a value; then nothing was written (files that were added are the caller's to delete).
-  /// Errors: kUnsupportedFeature (the table may not be written so), kInvalidArgument (a transaction that contradicts itself:
-  /// a file added twice, an add without its partition columns), and the store's.
+  /// Errors: kUnsupportedFeature (the table may not be written so), kInvalidArgument (a transaction that contradicts
+  /// itself: a file added twice, an add without its partition columns), and the store's.
   Result<CommitResult> Commit(const Operation& operation);
 
  private:
@@ -132,9 +133,10 @@ class Transaction {
   bool committed_ = false;
 };
 
-/// Begins the commit that makes the table's files, schema, partitioning and configuration those of `version` again (Spark's
-/// RESTORE): removes what is active now and was not then, adds back what was active then (dataChange true). Txns are not
-/// taken back. The protocol is never lowered. Missing data files (vacuumed): kNotFound that names the first.
+/// Begins the commit that makes the table's files, schema, partitioning and configuration those of `version` again
+/// (Spark's RESTORE): removes what is active now and was not then, adds back what was active then (dataChange true).
+/// Txns are not taken back. The protocol is never lowered. Missing data files (vacuumed): kNotFound that names the
+/// first.
 struct RestorePlan {
   Transaction transaction;
   Operation operation;  ///< "RESTORE" with its parameters and metrics

@@ -54,7 +54,8 @@ TEST_F(TransactionTest, CommitInfoSaysWhoWroteIt) {
   Transaction tx = Begin(s);
   tx.Add(File("a"));
   tx.SetTxn("run/node", 7);
-  Operation operation{.name = "MERGE", .parameters = {{"predicate", "[\"x\"]"}}, .metrics = {{"numTargetRowsInserted", "3"}}};
+  Operation operation{
+      .name = "MERGE", .parameters = {{"predicate", "[\"x\"]"}}, .metrics = {{"numTargetRowsInserted", "3"}}};
   operation.extra["quernNode"] = "model.x";
   s = Done(tx, operation);
   EXPECT_EQ(s->TxnVersion("run/node"), 7);

@@ -13,7 +13,9 @@
 namespace quern::delta {
 namespace {
 
-DataType Type(TypeId id) { return DataType::Of(id); }
+DataType Type(TypeId id) {
+  return DataType::Of(id);
+}
 
 TEST(LiteralTest, PartitionValuesReadBack) {
   const auto round = [](const DataType& type, const std::string& text) {
@@ -31,14 +33,19 @@ TEST(LiteralTest, PartitionValuesReadBack) {
   EXPECT_EQ(round(Type(TypeId::kDouble), "-1.5E10"), "-15000000000");
   EXPECT_EQ(round(Type(TypeId::kDouble), "NaN"), "NaN");
   EXPECT_EQ(round(Type(TypeId::kFloat), "0.1"), "0.1");
-  EXPECT_EQ(round(DataType::Decimal(38, 10), "-12345678901234567890123456.0123456789"), "-12345678901234567890123456.0123456789");
+  EXPECT_EQ(round(DataType::Decimal(38, 10), "-12345678901234567890123456.0123456789"),
+            "-12345678901234567890123456.0123456789");
   EXPECT_EQ(round(DataType::Decimal(10, 5), "0.00004"), "0.00004");
   EXPECT_EQ(round(Type(TypeId::kString), "__HIVE_DEFAULT_PARTITION__"), "__HIVE_DEFAULT_PARTITION__");
   EXPECT_TRUE(IsNull(ParsePartitionValue(Type(TypeId::kString), "").value()));
   EXPECT_TRUE(IsNull(ParsePartitionValue(Type(TypeId::kLong), std::nullopt).value()));
-  for (const auto& [type, text] : std::vector<std::pair<DataType, std::string>>{{Type(TypeId::kLong), "1.5"}, {Type(TypeId::kDate), "2021-02-29"},
-                                                                               {Type(TypeId::kDate), "x"}, {Type(TypeId::kTimestamp), "2020-01-01 25:00:00"},
-                                                                               {Type(TypeId::kBoolean), "yes"}, {DataType::Decimal(5, 2), "1e999"}}) {
+  for (const auto& [type, text] :
+       std::vector<std::pair<DataType, std::string>>{{Type(TypeId::kLong), "1.5"},
+                                                     {Type(TypeId::kDate), "2021-02-29"},
+                                                     {Type(TypeId::kDate), "x"},
+                                                     {Type(TypeId::kTimestamp), "2020-01-01 25:00:00"},
+                                                     {Type(TypeId::kBoolean), "yes"},
+                                                     {DataType::Decimal(5, 2), "1e999"}}) {
     EXPECT_EQ(ParsePartitionValue(type, text).error().code(), ErrorCode::kCorruptLog) << text;
   }
 }
@@ -81,11 +88,14 @@ TEST(StatsTest, BuilderAndReaderAgree) {
   EXPECT_EQ(stats.Find({"t"})->max, "\"2020-09-13T12:26:40.124Z\"");
   EXPECT_EQ(stats.Find({"f"}), nullptr);
   EXPECT_EQ(stats.Find({"s", "b"})->min.size(), 34U);
-  EXPECT_GT(std::get<std::string>(*ParseStatistic(Type(TypeId::kString), stats.Find({"s", "b"})->max)), std::string(50, 'b'));
+  EXPECT_GT(std::get<std::string>(*ParseStatistic(Type(TypeId::kString), stats.Find({"s", "b"})->max)),
+            std::string(50, 'b'));
 }
 
 TEST(StatsTest, BrokenTextGivesNone) {
-  for (const char* bad : {"", "{", "[]", "nonsense", R"({"numRecords":"x","minValues":[],"nullCount":{"a":"b","c":[1]}})", R"({"minValues":{"a":{"b":)"}) {
+  for (const char* bad :
+       {"", "{", "[]", "nonsense", R"({"numRecords":"x","minValues":[],"nullCount":{"a":"b","c":[1]}})",
+        R"({"minValues":{"a":{"b":)"}) {
     const FileStats stats = FileStats::Parse(bad);
     EXPECT_EQ(stats.num_records(), std::nullopt) << bad;
     EXPECT_TRUE(stats.Find({"a", "b"}) == nullptr || stats.Find({"a", "b"})->min.empty());
@@ -94,7 +104,10 @@ TEST(StatsTest, BrokenTextGivesNone) {
 }
 
 TEST(StatsTest, ColumnsFollowTheTablesProperties) {
-  const StructType schema = ParseSchema(R"({"fields":[{"name":"p","type":"long"},{"name":"a","type":"long"},{"name":"s","type":{"type":"struct","fields":[{"name":"x","type":"long"},{"name":"y","type":"string"}]}},{"name":"l","type":{"type":"array","elementType":"long","containsNull":true}},{"name":"z","type":"long"}]})").value();
+  const StructType schema =
+      ParseSchema(
+          R"({"fields":[{"name":"p","type":"long"},{"name":"a","type":"long"},{"name":"s","type":{"type":"struct","fields":[{"name":"x","type":"long"},{"name":"y","type":"string"}]}},{"name":"l","type":{"type":"array","elementType":"long","containsNull":true}},{"name":"z","type":"long"}]})")
+          .value();
   Metadata metadata;
   metadata.partition_columns = {"p"};
   const auto names = [&] {
@@ -121,7 +134,9 @@ struct Row {
 
 std::optional<bool> Truth(const Predicate& predicate, const Row& row) {
   const Predicate::Node& node = predicate.node();
-  const auto value = [&]() -> const Literal& { return node.column[0] == "n" ? row.n : node.column[0] == "s" ? row.s : row.d; };
+  const auto value = [&]() -> const Literal& {
+    return node.column[0] == "n" ? row.n : node.column[0] == "s" ? row.s : row.d;
+  };
   const auto compare = [&](const Literal& a, CompareOp op, const Literal& b) -> std::optional<bool> {
     if (IsNull(a) || IsNull(b)) return std::nullopt;
     // NaN is above every number, and equal to itself: as Spark and DuckDB have it.
@@ -134,21 +149,32 @@ std::optional<bool> Truth(const Predicate& predicate, const Row& row) {
       order = *Compare(a, b);
     }
     switch (op) {
-      case CompareOp::kEqual: return order == 0;
-      case CompareOp::kNotEqual: return order != 0;
-      case CompareOp::kLess: return order < 0;
-      case CompareOp::kLessOrEqual: return order <= 0;
-      case CompareOp::kGreater: return order > 0;
-      case CompareOp::kGreaterOrEqual: return order >= 0;
+      case CompareOp::kEqual:
+        return order == 0;
+      case CompareOp::kNotEqual:
+        return order != 0;
+      case CompareOp::kLess:
+        return order < 0;
+      case CompareOp::kLessOrEqual:
+        return order <= 0;
+      case CompareOp::kGreater:
+        return order > 0;
+      case CompareOp::kGreaterOrEqual:
+        return order >= 0;
     }
     return std::nullopt;
   };
   switch (node.kind) {
-    case Predicate::Kind::kTrue: return true;
-    case Predicate::Kind::kFalse: return false;
-    case Predicate::Kind::kUnknown: return std::nullopt;
-    case Predicate::Kind::kCompare: return compare(value(), node.op, node.values[0]);
-    case Predicate::Kind::kIsNull: return IsNull(value());
+    case Predicate::Kind::kTrue:
+      return true;
+    case Predicate::Kind::kFalse:
+      return false;
+    case Predicate::Kind::kUnknown:
+      return std::nullopt;
+    case Predicate::Kind::kCompare:
+      return compare(value(), node.op, node.values[0]);
+    case Predicate::Kind::kIsNull:
+      return IsNull(value());
     case Predicate::Kind::kIn: {
       std::optional<bool> any = false;
       for (const Literal& v : node.values) {
@@ -180,23 +206,39 @@ std::optional<bool> Truth(const Predicate& predicate, const Row& row) {
 class PredicateTest : public ::testing::Test {
  protected:
   std::mt19937 random_{42};
-  StructType schema_ = ParseSchema(R"({"fields":[{"name":"n","type":"long"},{"name":"s","type":"string"},{"name":"d","type":"double"}]})").value();
+  StructType schema_ =
+      ParseSchema(
+          R"({"fields":[{"name":"n","type":"long"},{"name":"s","type":"string"},{"name":"d","type":"double"}]})")
+          .value();
 
   int Pick(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
   Literal Number() { return Pick(5) == 0 ? Literal() : Literal(int64_t{Pick(6)}); }
-  Literal Text() { return Pick(5) == 0 ? Literal() : Literal(std::string(static_cast<size_t>(Pick(2) ? 1 : 40), static_cast<char>('a' + Pick(3)))); }
-  Literal Real() { return Pick(5) == 0 ? Literal() : Pick(6) == 0 ? Literal(std::numeric_limits<double>::quiet_NaN()) : Literal(Pick(4) + 0.5); }
+  Literal Text() {
+    return Pick(5) == 0 ? Literal()
+                        : Literal(std::string(static_cast<size_t>(Pick(2) ? 1 : 40), static_cast<char>('a' + Pick(3))));
+  }
+  Literal Real() {
+    return Pick(5) == 0   ? Literal()
+           : Pick(6) == 0 ? Literal(std::numeric_limits<double>::quiet_NaN())
+                          : Literal(Pick(4) + 0.5);
+  }
   Literal Of(const std::string& column) { return column == "n" ? Number() : column == "s" ? Text() : Real(); }
   Predicate Make(int depth) {
     const std::string column = std::string(1, "nsd"[Pick(3)]);
     switch (Pick(depth > 0 ? 7 : 4)) {
-      case 0: return Predicate::IsNull({column});
-      case 1: return Predicate::In({column}, {Of(column), Of(column)});
+      case 0:
+        return Predicate::IsNull({column});
+      case 1:
+        return Predicate::In({column}, {Of(column), Of(column)});
       case 2:
-      case 3: return Predicate::Compare({column}, static_cast<CompareOp>(Pick(6)), Of(column));
-      case 4: return Predicate::Not(Make(depth - 1));
-      case 5: return Predicate::And({Make(depth - 1), Make(depth - 1)});
-      default: return Predicate::Or({Make(depth - 1), Make(depth - 1)});
+      case 3:
+        return Predicate::Compare({column}, static_cast<CompareOp>(Pick(6)), Of(column));
+      case 4:
+        return Predicate::Not(Make(depth - 1));
+      case 5:
+        return Predicate::And({Make(depth - 1), Make(depth - 1)});
+      default:
+        return Predicate::Or({Make(depth - 1), Make(depth - 1)});
     }
   }
 };
@@ -212,7 +254,8 @@ TEST_F(PredicateTest, NeverSkipsAFileThatHoldsAMatch) {
     std::map<std::string, int> nulls{{"n", 0}, {"s", 0}, {"d", 0}};
     for (int i = 0; i < count; ++i) {
       rows.push_back({Number(), Text(), Real()});
-      for (const auto& [name, value] : {std::pair<std::string, Literal>{"n", rows.back().n}, {"s", rows.back().s}, {"d", rows.back().d}}) {
+      for (const auto& [name, value] :
+           {std::pair<std::string, Literal>{"n", rows.back().n}, {"s", rows.back().s}, {"d", rows.back().d}}) {
         if (IsNull(value)) {
           ++nulls[name];
           continue;
@@ -242,8 +285,11 @@ TEST_F(PredicateTest, NeverSkipsAFileThatHoldsAMatch) {
       skipped += !outcomes.may_be_true;
       for (const Row& row : rows) {
         const auto truth = Truth(predicate, row);
-        EXPECT_TRUE(truth == true ? outcomes.may_be_true : truth == false ? outcomes.may_be_false : outcomes.may_be_null)
-            << predicate.ToString() << " over " << add.stats << " row " << ToString(row.n) << ToString(row.s) << ToString(row.d);
+        EXPECT_TRUE(truth == true    ? outcomes.may_be_true
+                    : truth == false ? outcomes.may_be_false
+                                     : outcomes.may_be_null)
+            << predicate.ToString() << " over " << add.stats << " row " << ToString(row.n) << ToString(row.s)
+            << ToString(row.d);
       }
     }
   }
@@ -267,7 +313,8 @@ TEST_F(PredicateTest, SkipsByPartitionAndStatistics) {
   EXPECT_FALSE(may(Predicate::IsNull({"s"})));
   EXPECT_FALSE(may(Predicate::IsNotNull({"d"})));
   EXPECT_FALSE(may(Predicate::Compare({"d"}, CompareOp::kGreater, Literal(1.0))));
-  EXPECT_FALSE(may(Predicate::Or({n(CompareOp::kEqual, 4), Predicate::Compare({"S"}, CompareOp::kGreater, Literal(std::string("x")))})));
+  EXPECT_FALSE(may(Predicate::Or(
+      {n(CompareOp::kEqual, 4), Predicate::Compare({"S"}, CompareOp::kGreater, Literal(std::string("x")))})));
   EXPECT_TRUE(may(Predicate::Compare({"nope"}, CompareOp::kEqual, Literal(int64_t{1}))));
   EXPECT_TRUE(may(Predicate::Compare({"n"}, CompareOp::kEqual, Literal(std::string("x")))));
   EXPECT_TRUE(FilePredicate(n(CompareOp::kEqual, 5), schema_, {"n"}).partition_only());
@@ -278,10 +325,13 @@ TEST_F(PredicateTest, TimestampMaximumIsCutToTheMillisecond) {
   const StructType schema = ParseSchema(R"({"fields":[{"name":"t","type":"timestamp"}]})").value();
   Add add;
   add.path = "f";
-  add.stats = R"({"numRecords":1,"minValues":{"t":"2020-01-01T00:00:00.123Z"},"maxValues":{"t":"2020-01-01T00:00:00.123Z"},"nullCount":{"t":0}})";
+  add.stats =
+      R"({"numRecords":1,"minValues":{"t":"2020-01-01T00:00:00.123Z"},"maxValues":{"t":"2020-01-01T00:00:00.123Z"},"nullCount":{"t":0}})";
   const DataFile file(add);
   const int64_t at = 1'577'836'800'123'000;
-  const auto may = [&](CompareOp op, int64_t v) { return FilePredicate(Predicate::Compare({"t"}, op, Literal(v)), schema, {}).MayMatch(file); };
+  const auto may = [&](CompareOp op, int64_t v) {
+    return FilePredicate(Predicate::Compare({"t"}, op, Literal(v)), schema, {}).MayMatch(file);
+  };
   EXPECT_TRUE(may(CompareOp::kGreater, at + 500));
   EXPECT_TRUE(may(CompareOp::kEqual, at + 999));
   EXPECT_TRUE(may(CompareOp::kNotEqual, at));

@@ -106,7 +106,8 @@ std::vector<NodeIndex> CycleThrough(const Graph& graph, NodeIndex start, const s
   return {};
 }
 
-std::vector<bool> Reach(const std::vector<NodeIndex>& from, int depth, const std::vector<std::vector<NodeIndex>>& next) {
+std::vector<bool> Reach(const std::vector<NodeIndex>& from, int depth,
+                        const std::vector<std::vector<NodeIndex>>& next) {
   std::vector<bool> reached(next.size(), false);
   std::vector<bool> is_start(next.size(), false);
   for (NodeIndex node : from) is_start[static_cast<size_t>(node)] = true;
@@ -143,8 +144,9 @@ void Graph::AddEdge(NodeIndex from, NodeIndex to) {
   auto& children = children_[static_cast<size_t>(from)];
   auto& parents = parents_[static_cast<size_t>(to)];
   // The shorter list is searched: a hub with thousands of children does not make this quadratic.
-  const bool known = parents.size() <= children.size() ? std::find(parents.begin(), parents.end(), from) != parents.end()
-                                                       : std::find(children.begin(), children.end(), to) != children.end();
+  const bool known = parents.size() <= children.size()
+                         ? std::find(parents.begin(), parents.end(), from) != parents.end()
+                         : std::find(children.begin(), children.end(), to) != children.end();
   if (known) return;
   children.push_back(to);
   parents.push_back(from);
@@ -176,7 +178,8 @@ Result<std::vector<NodeIndex>> Graph::TopologicalOrder() const {
   }
   if (order.size() == ids_.size()) return order;
   auto cycles = Cycles();
-  auto shortest = std::min_element(cycles.begin(), cycles.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  auto shortest =
+      std::min_element(cycles.begin(), cycles.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
   shortest->push_back(shortest->front());
   return Fail(ErrorCode::kCycle, "nodes depend on each other in a circle: " + Join(*shortest, " -> "));
 }
@@ -200,7 +203,9 @@ std::vector<std::vector<std::string>> Graph::Cycles() const {
   return out;
 }
 
-std::vector<bool> Graph::Ancestors(const std::vector<NodeIndex>& from, int depth) const { return Reach(from, depth, parents_); }
+std::vector<bool> Graph::Ancestors(const std::vector<NodeIndex>& from, int depth) const {
+  return Reach(from, depth, parents_);
+}
 std::vector<bool> Graph::Descendants(const std::vector<NodeIndex>& from, int depth) const {
   return Reach(from, depth, children_);
 }

@@ -26,10 +26,11 @@ class Graph {
   const std::vector<NodeIndex>& parents(NodeIndex node) const { return parents_[static_cast<size_t>(node)]; }
   const std::vector<NodeIndex>& children(NodeIndex node) const { return children_[static_cast<size_t>(node)]; }
 
-  /// Every node after its parents; nodes free to choose are in id order, so the answer is always the same. O(V log V + E).
-  /// Errors: kCycle whose message lists a short cycle: "a -> b -> a".
+  /// Every node after its parents; nodes free to choose are in id order, so the answer is always the same. O(V log V +
+  /// E). Errors: kCycle whose message lists a short cycle: "a -> b -> a".
   Result<std::vector<NodeIndex>> TopologicalOrder() const;
-  /// For each set of nodes that reach each other, one cycle through its first node, in order; empty when there are none.
+  /// For each set of nodes that reach each other, one cycle through its first node, in order; empty when there are
+  /// none.
   std::vector<std::vector<std::string>> Cycles() const;
 
   /// Nodes reachable upwards or downwards within `depth` steps (-1: any), without the start. O(V + E).

@@ -50,7 +50,8 @@ TEST(GraphTest, CycleErrorNamesTheWayRound) {
 }
 
 TEST(GraphTest, EveryKnotIsReported) {
-  auto graph = Make({"a", "b", "c", "d", "e"}, {{"a", "b"}, {"b", "a"}, {"b", "c"}, {"c", "d"}, {"d", "e"}, {"e", "c"}});
+  auto graph =
+      Make({"a", "b", "c", "d", "e"}, {{"a", "b"}, {"b", "a"}, {"b", "c"}, {"c", "d"}, {"d", "e"}, {"e", "c"}});
   EXPECT_EQ(graph.Cycles(), (std::vector<std::vector<std::string>>{{"a", "b"}, {"c", "d", "e"}}));
 }
 

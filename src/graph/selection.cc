@@ -29,9 +29,13 @@ std::vector<NodeIndex> Members(const NodeSet& set) {
   }
   return out;
 }
-bool Empty(const NodeSet& set) { return std::find(set.begin(), set.end(), true) == set.end(); }
+bool Empty(const NodeSet& set) {
+  return std::find(set.begin(), set.end(), true) == set.end();
+}
 
-bool HasWildcard(std::string_view text) { return text.find_first_of("*?[]") != std::string_view::npos; }
+bool HasWildcard(std::string_view text) {
+  return text.find_first_of("*?[]") != std::string_view::npos;
+}
 
 /// dbt's rule for a qualified name: the leaf's own name, or a prefix of the dotted path, wildcards from some part on.
 bool QualifiedNameMatches(const std::vector<std::string>& fqn, const std::string& selector) {
@@ -55,7 +59,8 @@ bool QualifiedNameMatches(const std::vector<std::string>& fqn, const std::string
   return true;
 }
 
-bool ComponentsMatch(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string>& path, size_t i) {
+bool ComponentsMatch(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string>& path,
+                     size_t i) {
   for (; p < pattern.size(); ++p, ++i) {
     if (pattern[p] == "**") {
       for (size_t to = i; to <= path.size(); ++to) {
@@ -113,7 +118,8 @@ bool ConfigMatches(const Json& config, const std::vector<std::string>& keys, con
 std::string SourceName(const Attributes& node) {
   const std::string before = "source." + node.package + ".";
   const std::string after = "." + node.name;
-  if (!node.id.starts_with(before) || !node.id.ends_with(after) || node.id.size() < before.size() + after.size()) return "";
+  if (!node.id.starts_with(before) || !node.id.ends_with(after) || node.id.size() < before.size() + after.size())
+    return "";
   return node.id.substr(before.size(), node.id.size() - before.size() - after.size());
 }
 
@@ -140,7 +146,9 @@ bool ExposureMatches(const Attributes& node, const std::string& wanted) {
   return GlobMatch(wanted, node.name) || NamedMatches({node.package, node.name}, wanted);
 }
 
-bool NamedByItself(const std::string& kind) { return kind != "source" && kind != "exposure" && kind != "metric"; }
+bool NamedByItself(const std::string& kind) {
+  return kind != "source" && kind != "exposure" && kind != "metric";
+}
 
 class Evaluator {
  public:
@@ -192,11 +200,13 @@ class Evaluator {
 
   /// Lets tests join whose parents are all there by now.
   Found Settled(Found found) {
-    if (options_.indirect != IndirectSelection::kCautious && options_.indirect != IndirectSelection::kBuildable) return found;
+    if (options_.indirect != IndirectSelection::kCautious && options_.indirect != IndirectSelection::kBuildable)
+      return found;
     const NodeSet around = Around(found.direct);
     NodeSet joined = found.direct;
     for (NodeIndex node : Members(Without(found.possible, found.direct))) {
-      if (attributes_[static_cast<size_t>(node)].test && ParentsWithin(node, around)) joined[static_cast<size_t>(node)] = true;
+      if (attributes_[static_cast<size_t>(node)].test && ParentsWithin(node, around))
+        joined[static_cast<size_t>(node)] = true;
     }
     found.direct = std::move(joined);
     return found;
@@ -234,7 +244,8 @@ class Evaluator {
 
   bool ParentsWithin(NodeIndex node, const NodeSet& set) const {
     const auto& parents = graph_.parents(node);
-    return std::all_of(parents.begin(), parents.end(), [&](NodeIndex parent) { return set[static_cast<size_t>(parent)]; });
+    return std::all_of(parents.begin(), parents.end(),
+                       [&](NodeIndex parent) { return set[static_cast<size_t>(parent)]; });
   }
 
   /// The nodes that count as there for a test's sake.
@@ -281,8 +292,9 @@ class Evaluator {
         known.insert({node.name, node.id});
       }
     }
-    out_.warnings.push_back(Error(ErrorCode::kSelector, fmt::format("the selector '{}' matches no node", criterion.text))
-                                .Hint(DidYouMean(criterion.value, {known.begin(), known.end()})));
+    out_.warnings.push_back(
+        Error(ErrorCode::kSelector, fmt::format("the selector '{}' matches no node", criterion.text))
+            .Hint(DidYouMean(criterion.value, {known.begin(), known.end()})));
   }
 
   const Graph& graph_;
@@ -302,10 +314,13 @@ Result<IndirectSelection> ParseIndirectSelection(std::string_view text) {
                   .Hint(hint.empty() ? "one of eager, cautious, buildable, empty" : hint));
 }
 
-int Selection::count() const { return static_cast<int>(std::count(nodes.begin(), nodes.end(), true)); }
+int Selection::count() const {
+  return static_cast<int>(std::count(nodes.begin(), nodes.end(), true));
+}
 
-Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attributes, const std::vector<std::string>& select,
-                         const std::vector<std::string>& exclude, const SelectOptions& options) {
+Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attributes,
+                         const std::vector<std::string>& select, const std::vector<std::string>& exclude,
+                         const SelectOptions& options) {
   QUERN_CHECK(static_cast<size_t>(graph.size()) == attributes.size());
   std::vector<Selector> included;
   std::vector<Selector> excluded;
@@ -318,8 +333,8 @@ Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attr
   if (!excluded.empty()) {
     const auto less = evaluator.AnyOf(excluded);
     // As dbt does: what --exclude may take through tests counts as taken when the include side settles.
-    found = evaluator.Settled({Without(found.direct, less.direct), Without(Union(found.direct, found.possible),
-                                                                           Union(less.direct, less.possible))});
+    found = evaluator.Settled({Without(found.direct, less.direct),
+                               Without(Union(found.direct, found.possible), Union(less.direct, less.possible))});
   }
   out.nodes = std::move(found.direct);
   return out;

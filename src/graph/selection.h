@@ -10,16 +10,17 @@ namespace quern::graph {
 
 /// What selection knows of a node; one for each node of the graph, in the graph's order.
 struct Attributes {
-  std::string id;                  ///< unique id; matches whole, too
-  std::string kind;                ///< resource type: model, source, seed, snapshot, test, ingest, script, exposure, ...
+  std::string id;    ///< unique id; matches whole, too
+  std::string kind;  ///< resource type: model, source, seed, snapshot, test, ingest, script, exposure, ...
   std::string name;
   std::string package;
-  std::vector<std::string> fqn;    ///< package first; empty: package, kind, name
+  std::vector<std::string> fqn;  ///< package first; empty: package, kind, name
   std::vector<std::string> tags;
-  std::vector<std::string> paths;  ///< of the defining file, under each root it may be named from (project, dbt project)
-  Json config = Json::object();    ///< `config.materialized:view`, `config.meta.owner:me`
-  bool test = false;               ///< may be selected through what it tests (indirect selection)
-  std::string test_name;           ///< the generic test's name (`test_name:unique`); empty for a singular test
+  std::vector<std::string>
+      paths;                     ///< of the defining file, under each root it may be named from (project, dbt project)
+  Json config = Json::object();  ///< `config.materialized:view`, `config.meta.owner:me`
+  bool test = false;             ///< may be selected through what it tests (indirect selection)
+  std::string test_name;         ///< the generic test's name (`test_name:unique`); empty for a singular test
 };
 
 /// Which tests come along with the nodes that they test (dbt's --indirect-selection).
@@ -44,12 +45,12 @@ struct Selection {
 };
 
 /// Nodes that one of `select` takes and none of `exclude`. Each text is a union (blanks) of intersections (commas) of
-/// criteria; several texts are united; an empty `select` takes everything. `graph` holds dependencies only (no gate edges).
-/// Errors: kSelector (bad syntax, an unknown method with "did you mean", a method that is not built: state:, result:,
-/// source_status:, selector:, by its name), with the text as the place's file.
-/// Cost: O((V + E) x criteria).
-Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attributes, const std::vector<std::string>& select,
-                         const std::vector<std::string>& exclude, const SelectOptions& options);
+/// criteria; several texts are united; an empty `select` takes everything. `graph` holds dependencies only (no gate
+/// edges). Errors: kSelector (bad syntax, an unknown method with "did you mean", a method that is not built: state:,
+/// result:, source_status:, selector:, by its name), with the text as the place's file. Cost: O((V + E) x criteria).
+Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attributes,
+                         const std::vector<std::string>& select, const std::vector<std::string>& exclude,
+                         const SelectOptions& options);
 
 /// Checks the syntax only (for `quern check`). Errors as above.
 Result<void> CheckSelector(const std::string& text);

@@ -10,7 +10,8 @@
 namespace quern::graph {
 namespace {
 
-Attributes Model(std::string name, std::vector<std::string> folder, std::vector<std::string> tags = {}, std::string materialized = "view") {
+Attributes Model(std::string name, std::vector<std::string> folder, std::vector<std::string> tags = {},
+                 std::string materialized = "view") {
   Attributes out;
   out.id = "model.shop." + name;
   out.kind = "model";
@@ -42,7 +43,8 @@ Attributes TestOf(std::string name, std::string generic) {
   return out;
 }
 
-/// raw (ingest) -> source -> stg_a, stg_b -> orders -> report; tests on stg_a, on orders and stg_b together, singular on report.
+/// raw (ingest) -> source -> stg_a, stg_b -> orders -> report; tests on stg_a, on orders and stg_b together, singular
+/// on report.
 class SelectionTest : public testing::Test {
  protected:
   SelectionTest() {
@@ -59,15 +61,18 @@ class SelectionTest : public testing::Test {
     source.name = "raw";
     source.package = "shop";
     source.fqn = {"shop", "staging", "land", "raw"};
-    for (auto& a : {ingest, source, Model("stg_a", {"staging"}, {"daily"}), Model("stg_b", {"staging"}, {"daily", "monthly"}),
-                    Model("orders", {"marts", "core"}, {"monthly"}, "incremental"), Model("report", {"marts"}),
-                    TestOf("unique_stg_a", "unique"), TestOf("relationships_orders", "relationships"), TestOf("report_adds_up", "")}) {
+    for (auto& a :
+         {ingest, source, Model("stg_a", {"staging"}, {"daily"}), Model("stg_b", {"staging"}, {"daily", "monthly"}),
+          Model("orders", {"marts", "core"}, {"monthly"}, "incremental"), Model("report", {"marts"}),
+          TestOf("unique_stg_a", "unique"), TestOf("relationships_orders", "relationships"),
+          TestOf("report_adds_up", "")}) {
       attributes_.push_back(a);
       EXPECT_TRUE(graph_.AddNode(a.id));
     }
     attributes_[4].config["meta"] = {{"owner", "ann"}, {"levels", {"gold", "core"}}};
     attributes_[4].config["enabled"] = true;
-    Edge(0, 1), Edge(1, 2), Edge(1, 3), Edge(2, 4), Edge(3, 4), Edge(4, 5), Edge(2, 6), Edge(4, 7), Edge(3, 7), Edge(5, 8);
+    Edge(0, 1), Edge(1, 2), Edge(1, 3), Edge(2, 4), Edge(3, 4), Edge(4, 5), Edge(2, 6), Edge(4, 7), Edge(3, 7),
+        Edge(5, 8);
   }
   void Edge(NodeIndex from, NodeIndex to) { graph_.AddEdge(from, to); }
 
@@ -162,7 +167,8 @@ TEST_F(SelectionTest, TestsComeAlong) {
   EXPECT_EQ(pick("orders", IndirectSelection::kEmpty), "orders");
   EXPECT_EQ(pick("orders stg_b", IndirectSelection::kCautious), "stg_b orders relationships_orders");
   EXPECT_EQ(Pick({"orders stg_a"}, {"stg_a"}, {IndirectSelection::kEager, "shop"}), "orders relationships_orders");
-  EXPECT_EQ(Pick({"tag:daily"}, {"test_name:unique"}, {IndirectSelection::kEager, "shop"}), "stg_a stg_b relationships_orders");
+  EXPECT_EQ(Pick({"tag:daily"}, {"test_name:unique"}, {IndirectSelection::kEager, "shop"}),
+            "stg_a stg_b relationships_orders");
 }
 
 TEST_F(SelectionTest, NothingMatchedIsAWarningWithAHint) {
@@ -180,13 +186,14 @@ TEST_F(SelectionTest, WhatCannotBeIsRefusedByName) {
     auto found = Select(graph_, attributes_, {text}, {}, {});
     ASSERT_FALSE(found);
     EXPECT_EQ(found.error().code(), ErrorCode::kSelector);
-    EXPECT_NE(found.error().message().find("'" + text.substr(0, text.find(':')) + ":' is not supported yet"), std::string::npos);
+    EXPECT_NE(found.error().message().find("'" + text.substr(0, text.find(':')) + ":' is not supported yet"),
+              std::string::npos);
   }
   auto unknown = CheckSelector("tga:x");
   ASSERT_FALSE(unknown);
   EXPECT_NE(unknown.error().hint().find("tag"), std::string::npos);
-  for (std::string text : {"", "  ", "a,,b", ",a", "a,", "tag:", "+", "@a+", "tag.x:y", "config:x", "config.:x", "tag:+a",
-                           "99999999999+a", "a+99999999999", "test_type:other"}) {
+  for (std::string text : {"", "  ", "a,,b", ",a", "a,", "tag:", "+", "@a+", "tag.x:y", "config:x", "config.:x",
+                           "tag:+a", "99999999999+a", "a+99999999999", "test_type:other"}) {
     EXPECT_FALSE(CheckSelector(text)) << text;
   }
   EXPECT_FALSE(ParseIndirectSelection("eagr"));

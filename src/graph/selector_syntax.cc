@@ -7,10 +7,10 @@
 namespace quern::graph {
 namespace {
 
-const std::vector<std::string> kMethods = {"fqn",         "name",     "tag",       "path",      "file",   "package", "config",
-                                           "source",      "exposure", "test_name", "test_type", "group",  "access",
-                                           "resource_type"};
-const std::vector<std::string> kNotBuilt = {"state",  "result",         "source_status", "selector", "metric",
+const std::vector<std::string> kMethods = {"fqn",       "name",   "tag",    "path",         "file",
+                                           "package",   "config", "source", "exposure",     "test_name",
+                                           "test_type", "group",  "access", "resource_type"};
+const std::vector<std::string> kNotBuilt = {"state",   "result",         "source_status", "selector", "metric",
                                             "version", "semantic_model", "saved_query",   "unit_test"};
 
 bool Contains(const std::vector<std::string>& list, std::string_view word) {
@@ -21,8 +21,12 @@ Error Bad(const std::string& text, std::string message) {
   return Error(ErrorCode::kSelector, fmt::format("selector '{}': {}", text, message));
 }
 
-bool IsDigit(char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; }
-bool IsMethodCharacter(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.'; }
+bool IsDigit(char c) {
+  return std::isdigit(static_cast<unsigned char>(c)) != 0;
+}
+bool IsMethodCharacter(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.';
+}
 
 /// The number of steps before or after a '+'; none means any.
 Result<int> Depth(std::string_view digits, const std::string& text) {
@@ -115,7 +119,8 @@ Result<Selector> ParseSelector(const std::string& text) {
     std::vector<Criterion> all_of;
     for (const std::string& part : Split(word, ',')) {
       if (part.empty()) {
-        return Fail(Bad(text, "a comma needs a criterion on both sides").Hint("a,b takes what is in both, 'a b' what is in one"));
+        return Fail(Bad(text, "a comma needs a criterion on both sides")
+                        .Hint("a,b takes what is in both, 'a b' what is in one"));
       }
       all_of.push_back(QUERN_TRY(ParseCriterion(part, text)));
     }

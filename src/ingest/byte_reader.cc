@@ -1,7 +1,7 @@
 #include "ingest/byte_reader.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -89,7 +89,8 @@ class GzipReader : public ByteReader {
       stream_.next_out = reinterpret_cast<Bytef*>(out_.data());
       stream_.avail_out = static_cast<uInt>(out_.size());
       const int code = inflate(&stream_, Z_NO_FLUSH);
-      if (code == Z_STREAM_END) inside_ = false;
+      if (code == Z_STREAM_END)
+        inside_ = false;
       else if (code != Z_OK && code != Z_BUF_ERROR) {
         return Fail(Corrupt(*file_, fmt::format("the gzip file is damaged before byte {} ({})", file_->position(),
                                                 stream_.msg ? stream_.msg : "data error")));
@@ -154,16 +155,19 @@ Result<std::unique_ptr<ByteReader>> ByteReader::Open(const std::filesystem::path
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     const int number = errno;
-    const ErrorCode code = number == ENOENT ? ErrorCode::kNotFound
+    const ErrorCode code = number == ENOENT                      ? ErrorCode::kNotFound
                            : number == EACCES || number == EPERM ? ErrorCode::kPermissionDenied
                                                                  : ErrorCode::kIo;
     return Fail(Error(code, fmt::format("cannot open the file: {}", std::strerror(number))).At({std::move(name)}));
   }
   auto file = std::make_unique<File>(fd, std::move(name));
   switch (compression) {
-    case Compression::kGzip: return std::make_unique<GzipReader>(std::move(file));
-    case Compression::kZstd: return std::make_unique<ZstdReader>(std::move(file));
-    case Compression::kNone: break;
+    case Compression::kGzip:
+      return std::make_unique<GzipReader>(std::move(file));
+    case Compression::kZstd:
+      return std::make_unique<ZstdReader>(std::move(file));
+    case Compression::kNone:
+      break;
   }
   return std::make_unique<PlainReader>(std::move(file));
 }

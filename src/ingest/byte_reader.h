@@ -9,8 +9,9 @@
 
 namespace quern::ingest {
 
-/// Streams a file's content, decompressed, in blocks. What a reader of CSV cannot see, it does: a compressed file that ends
-/// before its end (even where a line ends), a wrong checksum, bytes that are no such stream are errors, never short data.
+/// Streams a file's content, decompressed, in blocks. What a reader of CSV cannot see, it does: a compressed file that
+/// ends before its end (even where a line ends), a wrong checksum, bytes that are no such stream are errors, never
+/// short data.
 class ByteReader {
  public:
   /// `name` stands for the file in errors. Errors: kNotFound, kPermissionDenied, kIo.

@@ -23,9 +23,8 @@ Error Wrong(const SourcePos& pos, std::string message, std::string hint = "") {
 
 bool IsName(std::string_view name) {
   if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) || c == '_';
-  });
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; });
 }
 
 class TableReader {
@@ -50,7 +49,8 @@ class TableReader {
     ReadMode();
     ReadColumns();
     ReadContract();
-    if (auto nested = map_.Choice("nested", {"struct", "child_tables"})) table_.child_tables = *nested == "child_tables";
+    if (auto nested = map_.Choice("nested", {"struct", "child_tables"}))
+      table_.child_tables = *nested == "child_tables";
     if (table_.child_tables && table_.format != Format::kJsonLines) {
       diagnostics_.Add(Wrong(map_.PosOf("nested"), "child tables are made of JSON lines only",
                              "remove `nested`, or load this file as it is and unnest it in a model"));
@@ -68,7 +68,8 @@ class TableReader {
  private:
   static std::string What(const Yaml& node) {
     const Yaml* name = node.Find("name");
-    return name != nullptr && name->is_scalar() && !name->is_null() ? fmt::format("table '{}'", name->text()) : "a table";
+    return name != nullptr && name->is_scalar() && !name->is_null() ? fmt::format("table '{}'", name->text())
+                                                                    : "a table";
   }
 
   void CheckName(std::string_view key, const std::string& name) {
@@ -119,8 +120,8 @@ class TableReader {
     if (Lower(table_.path.text()).find(".tsv") != std::string::npos) table_.csv.delimiter = '\t';
     if (const Yaml* node = map_.Get("csv")) {
       if (table_.format != Format::kCsv) {
-        diagnostics_.Add(Wrong(node->pos(), fmt::format("`csv` says how to read CSV, and this is {}",
-                                                        FormatName(table_.format))));
+        diagnostics_.Add(
+            Wrong(node->pos(), fmt::format("`csv` says how to read CSV, and this is {}", FormatName(table_.format))));
       }
       ReadCsv(*node);
     }
@@ -133,7 +134,8 @@ class TableReader {
     if (!text) return {};
     const std::string value = *text == "\\t" || *text == "tab" ? "\t" : *text;
     if (value.empty() && may_be_empty) return '\0';
-    if (value.size() == 1 && static_cast<unsigned char>(value[0]) < 0x80 && value != "\n" && value != "\r") return value[0];
+    if (value.size() == 1 && static_cast<unsigned char>(value[0]) < 0x80 && value != "\n" && value != "\r")
+      return value[0];
     diagnostics_.Add(Wrong(map.PosOf(key), fmt::format("'{}' must be one ASCII character, not '{}'", key, *text)));
     return {};
   }
@@ -145,12 +147,15 @@ class TableReader {
     if (auto c = Character(csv, "escape", true)) table_.csv.escape = *c == 0 ? table_.csv.quote : *c;
     if (auto header = csv.Bool("header")) table_.csv.header = *header;
     if (auto skip = csv.Int("skip_lines")) {
-      if (*skip < 0) diagnostics_.Add(Wrong(csv.PosOf("skip_lines"), "skip_lines must be 0 or more"));
-      else table_.csv.skip_lines = *skip;
+      if (*skip < 0)
+        diagnostics_.Add(Wrong(csv.PosOf("skip_lines"), "skip_lines must be 0 or more"));
+      else
+        table_.csv.skip_lines = *skip;
     }
     if (auto encoding = csv.String("encoding")) {
       const std::string name = Lower(*encoding);
-      if (name == "latin-1" || name == "latin1" || name == "iso-8859-1") table_.csv.latin1 = true;
+      if (name == "latin-1" || name == "latin1" || name == "iso-8859-1")
+        table_.csv.latin1 = true;
       else if (name != "utf-8" && name != "utf8") {
         diagnostics_.Add(Wrong(csv.PosOf("encoding"), fmt::format("the encoding '{}' is not known", *encoding),
                                "utf-8 and latin-1 are; convert the file with iconv"));
@@ -203,7 +208,8 @@ class TableReader {
     const Yaml* node = map_.Get("columns");
     if (node == nullptr) return;
     if (!node->is_sequence()) {
-      diagnostics_.Add(Error(ErrorCode::kWrongType, fmt::format("{}: 'columns' must be a list", what_)).At(node->pos()));
+      diagnostics_.Add(
+          Error(ErrorCode::kWrongType, fmt::format("{}: 'columns' must be a list", what_)).At(node->pos()));
       return;
     }
     std::map<std::string, std::string> names;
@@ -218,7 +224,8 @@ class TableReader {
       }
       if (column.name.empty()) continue;
       if (Lower(column.name).starts_with("_quern_")) {
-        diagnostics_.Add(Wrong(column.pos, fmt::format("'{}': names that begin with _quern_ are Quern's own", column.name)));
+        diagnostics_.Add(
+            Wrong(column.pos, fmt::format("'{}': names that begin with _quern_ are Quern's own", column.name)));
       }
       if (!names.emplace(Lower(column.name), column.name).second) {
         diagnostics_.Add(Wrong(column.pos, fmt::format("the column '{}' is declared twice", column.name),
@@ -241,19 +248,22 @@ class TableReader {
     column.description = map.String("description").value_or("");
     if (auto type = map.String("type")) {
       auto parsed = Type::Parse(*type, Type::From::kUser);
-      if (parsed) column.type = *std::move(parsed);
-      else diagnostics_.Add(std::move(parsed.error()).At(map.PosOf("type")));
+      if (parsed)
+        column.type = *std::move(parsed);
+      else
+        diagnostics_.Add(std::move(parsed.error()).At(map.PosOf("type")));
     }
     if (auto format = map.String("format")) {
       column.format = *format;
-      const bool timed = column.type && (column.type->kind == Type::Kind::kDate ||
-                                         column.type->kind == Type::Kind::kTimestamp ||
-                                         column.type->kind == Type::Kind::kTimestampNtz);
+      const bool timed =
+          column.type && (column.type->kind == Type::Kind::kDate || column.type->kind == Type::Kind::kTimestamp ||
+                          column.type->kind == Type::Kind::kTimestampNtz);
       if (!timed && !(map.Has("type") && !column.type)) {
         diagnostics_.Add(Wrong(map.PosOf("format"), "a format is for columns of type date or timestamp",
                                "add `type: timestamp` or `type: date`"));
       }
-      if (auto ok = CheckTimeFormat(column.format); !ok) diagnostics_.Add(std::move(ok.error()).At(map.PosOf("format")));
+      if (auto ok = CheckTimeFormat(column.format); !ok)
+        diagnostics_.Add(std::move(ok.error()).At(map.PosOf("format")));
     }
     column.timezone = ReadZone(map, "timezone");
     column.nullable = map.Bool("nullable").value_or(true);
@@ -261,16 +271,19 @@ class TableReader {
     column.null_values = map.Strings("null_values").value_or(std::vector<std::string>{});
     column.expression = map.String("expression").value_or("");
     if (!column.expression.empty() && !column.type && !map.Has("type")) {
-      diagnostics_.Add(Error(ErrorCode::kMissingKey, fmt::format("column '{}': a computed column needs a type", column.name))
-                           .At(item.pos())
-                           .Hint("add `type: varchar`, or what the expression gives"));
+      diagnostics_.Add(
+          Error(ErrorCode::kMissingKey, fmt::format("column '{}': a computed column needs a type", column.name))
+              .At(item.pos())
+              .Hint("add `type: varchar`, or what the expression gives"));
     }
     if (!column.expression.empty() && map.Has("source")) {
-      diagnostics_.Add(Wrong(map.PosOf("source"), "a column is either read from a source or computed by an expression"));
+      diagnostics_.Add(
+          Wrong(map.PosOf("source"), "a column is either read from a source or computed by an expression"));
     }
     if (!column.nullable && column.optional) {
-      diagnostics_.Add(Wrong(map.PosOf("optional"), fmt::format(
-          "column '{}' cannot be optional and not nullable", column.name), "a file without it gives nulls"));
+      diagnostics_.Add(Wrong(map.PosOf("optional"),
+                             fmt::format("column '{}' cannot be optional and not nullable", column.name),
+                             "a file without it gives nulls"));
     }
     map.Finish();
   }
@@ -282,7 +295,8 @@ class TableReader {
     if (node->is_string()) {  // one rule for all
       const auto found = std::find(kRules.begin(), kRules.end(), node->text());
       if (found == kRules.end()) {
-        diagnostics_.Add(Wrong(node->pos(), fmt::format("'{}' is no contract", node->text()), "evolve, freeze, discard_row or discard_value"));
+        diagnostics_.Add(Wrong(node->pos(), fmt::format("'{}' is no contract", node->text()),
+                               "evolve, freeze, discard_row or discard_value"));
         return;
       }
       const Rule rule = static_cast<Rule>(found - kRules.begin());
@@ -339,10 +353,14 @@ class TableReader {
     if (const Yaml* rows = map.Get("rows")) {
       const auto action = [&](const Yaml& value, const std::string& text) {
         // YAML 1.1 takes a bare `off` for a truth value.
-        if (text == "off" || (value.kind() == Yaml::Kind::kBool && !value.AsBool())) check.action = RowCheck::Action::kOff;
-        else if (text == "warn") check.action = RowCheck::Action::kWarn;
-        else if (text == "fail") check.action = RowCheck::Action::kFail;
-        else diagnostics_.Add(Wrong(value.pos(), fmt::format("'{}' is no way to check rows", text), "warn, fail or off"));
+        if (text == "off" || (value.kind() == Yaml::Kind::kBool && !value.AsBool()))
+          check.action = RowCheck::Action::kOff;
+        else if (text == "warn")
+          check.action = RowCheck::Action::kWarn;
+        else if (text == "fail")
+          check.action = RowCheck::Action::kFail;
+        else
+          diagnostics_.Add(Wrong(value.pos(), fmt::format("'{}' is no way to check rows", text), "warn, fail or off"));
       };
       if (rows->is_mapping()) {
         YamlMap inner(*rows, "checks.rows", diagnostics_);
@@ -350,11 +368,15 @@ class TableReader {
         if (auto n = inner.Int("loads")) check.loads = static_cast<int>(std::clamp<int64_t>(*n, 1, 1000));
         if (auto n = inner.Int("min_loads")) check.min_loads = static_cast<int>(std::clamp<int64_t>(*n, 1, 1000));
         if (auto ratio = inner.Float("min_ratio")) {
-          if (*ratio < 0 || *ratio > 1) diagnostics_.Add(Wrong(inner.PosOf("min_ratio"), "min_ratio must be between 0 and 1"));
-          else check.min_ratio = *ratio;
+          if (*ratio < 0 || *ratio > 1)
+            diagnostics_.Add(Wrong(inner.PosOf("min_ratio"), "min_ratio must be between 0 and 1"));
+          else
+            check.min_ratio = *ratio;
         }
         if (auto rule = inner.Choice("no_files", {"ignore", "warn", "fail"})) {
-          check.no_files = *rule == "warn" ? RowCheck::Action::kWarn : *rule == "fail" ? RowCheck::Action::kFail : RowCheck::Action::kOff;
+          check.no_files = *rule == "warn"   ? RowCheck::Action::kWarn
+                           : *rule == "fail" ? RowCheck::Action::kFail
+                                             : RowCheck::Action::kOff;
         }
         inner.Finish();
       } else {
@@ -373,7 +395,8 @@ class TableReader {
     }
     for (const ColumnConfig& column : table_.columns) {
       if (table_.format == Format::kCsv && column.type && column.type->nested()) {
-        diagnostics_.Add(Wrong(column.pos, fmt::format("column '{}': CSV holds no {}", column.name, column.type->ToSql()),
+        diagnostics_.Add(Wrong(column.pos,
+                               fmt::format("column '{}': CSV holds no {}", column.name, column.type->ToSql()),
                                "declare it varchar and unfold it in a model"));
       }
     }
@@ -395,8 +418,12 @@ class TableReader {
 
 }  // namespace
 
-std::string_view ModeName(Mode mode) { return kModes[static_cast<size_t>(mode)]; }
-std::string_view RuleName(Rule rule) { return kRules[static_cast<size_t>(rule)]; }
+std::string_view ModeName(Mode mode) {
+  return kModes[static_cast<size_t>(mode)];
+}
+std::string_view RuleName(Rule rule) {
+  return kRules[static_cast<size_t>(rule)];
+}
 
 const ColumnConfig* TableConfig::FindColumn(std::string_view wanted) const {
   for (const ColumnConfig& column : columns) {
@@ -429,7 +456,8 @@ std::vector<TableConfig> ParseIngestFile(std::string_view text, const std::strin
       if (auto table = TableReader(item, file, diagnostics).Read()) tables.push_back(*std::move(table));
     }
   } else if (yaml->is_mapping() && !map.Has("tables")) {
-    diagnostics.Add(Error(ErrorCode::kMissingKey, "the file has no 'tables'").At(yaml->pos()).Hint("tables:\n  - name: ..."));
+    diagnostics.Add(
+        Error(ErrorCode::kMissingKey, "the file has no 'tables'").At(yaml->pos()).Hint("tables:\n  - name: ..."));
   }
   map.Finish();
   return tables;
@@ -462,9 +490,10 @@ std::vector<TableConfig> LoadIngestFiles(const fs::path& project, Diagnostics& d
     for (TableConfig& table : ParseIngestFile(text.str(), relative, diagnostics)) {
       const std::string key = Lower(table.schema + "." + table.name);
       if (auto [it, fresh] = names.emplace(Lower(table.name), table.pos); !fresh) {
-        diagnostics.Add(Error(ErrorCode::kDuplicateNode, fmt::format("two loads are called '{}'", table.name))
-                            .At(table.pos)
-                            .Hint(fmt::format("the other is at {}; its node would be {} too", it->second.ToString(), table.id())));
+        diagnostics.Add(
+            Error(ErrorCode::kDuplicateNode, fmt::format("two loads are called '{}'", table.name))
+                .At(table.pos)
+                .Hint(fmt::format("the other is at {}; its node would be {} too", it->second.ToString(), table.id())));
         continue;
       }
       for (const std::string& written : {key, key + "_quarantine"}) {

@@ -25,7 +25,8 @@ struct Contract {
   Rule tables = Rule::kEvolve;     ///< a table (or child table) that is not there yet
   Rule columns = Rule::kEvolve;    ///< a column or nested field that the table does not have
   Rule data_type = Rule::kFreeze;  ///< a value that does not fit its column's type
-  Rule rows = Rule::kFreeze;       ///< a row that cannot be cut into columns: kFreeze or kDiscardRow (the default with data_type: discard_row)
+  Rule rows = Rule::kFreeze;       ///< a row that cannot be cut into columns: kFreeze or kDiscardRow (the default with
+                                   ///< data_type: discard_row)
 };
 
 struct ColumnConfig {
@@ -35,9 +36,9 @@ struct ColumnConfig {
   std::string format;                ///< strptime's, for dates and timestamps in text
   std::optional<TimeZone> timezone;  ///< of times without an offset; else the table's
   bool nullable = true;
-  bool optional = false;             ///< the files may lack it
+  bool optional = false;  ///< the files may lack it
   std::vector<std::string> null_values;
-  std::string expression;            ///< computed by SQL from the other columns
+  std::string expression;  ///< computed by SQL from the other columns
   std::string description;
   SourcePos pos;
 };
@@ -55,9 +56,9 @@ struct HistoryConfig {
 struct RowCheck {
   enum class Action { kWarn, kFail, kOff };
   Action action = Action::kWarn;
-  int loads = 10;          ///< how many of the newest earlier loads are looked at
-  int min_loads = 3;       ///< fewer: no judgement
-  double min_ratio = 0.3;  ///< of their median
+  int loads = 10;                  ///< how many of the newest earlier loads are looked at
+  int min_loads = 3;               ///< fewer: no judgement
+  double min_ratio = 0.3;          ///< of their median
   Action no_files = Action::kOff;  ///< when no new file is there at all
 };
 
@@ -85,7 +86,7 @@ struct TableConfig {
   SourcePos pos;
   Json config = Json::object();  ///< as written
 
-  const ColumnConfig* FindColumn(std::string_view name) const;   ///< without case; null when not declared
+  const ColumnConfig* FindColumn(std::string_view name) const;    ///< without case; null when not declared
   const ColumnConfig* FindSource(std::string_view source) const;  ///< by the name in the files
   std::string id() const { return "ingest." + name; }
 };
@@ -94,10 +95,10 @@ inline constexpr std::string_view kFileColumn = "_quern_file";
 inline constexpr std::string_view kFileTimeColumn = "_quern_file_time";  ///< seen by expressions only
 inline constexpr std::string_view kRunColumn = "_quern_run";
 inline constexpr std::string_view kLoadedAtColumn = "_quern_loaded_at";
-inline constexpr std::string_view kIdColumn = "_quern_id";            ///< of a row that has child rows
-inline constexpr std::string_view kRootColumn = "_quern_root_id";     ///< of a child row: the _quern_id of the table's row
+inline constexpr std::string_view kIdColumn = "_quern_id";         ///< of a row that has child rows
+inline constexpr std::string_view kRootColumn = "_quern_root_id";  ///< of a child row: the _quern_id of the table's row
 inline constexpr std::string_view kParentColumn = "_quern_parent_id";
-inline constexpr std::string_view kIndexColumn = "_quern_index";      ///< of a child row in its list, from 0
+inline constexpr std::string_view kIndexColumn = "_quern_index";  ///< of a child row in its list, from 0
 
 /// Reads the text of one file. Everything wrong is reported; tables that could be read are returned all the same.
 std::vector<TableConfig> ParseIngestFile(std::string_view text, const std::string& file, Diagnostics& diagnostics);

@@ -16,7 +16,8 @@ std::vector<std::string> Errors(const std::string& text) {
   (void)ParseIngestFile(text, "ingest/a.yml", diagnostics);
   diagnostics.Sort();
   std::vector<std::string> errors;
-  for (const Error& error : diagnostics.errors()) errors.push_back(error.pos().ToString() + " " + error.message() + " " + error.hint());
+  for (const Error& error : diagnostics.errors())
+    errors.push_back(error.pos().ToString() + " " + error.message() + " " + error.hint());
   return errors;
 }
 
@@ -101,12 +102,26 @@ TEST(ConfigTest, EverythingWrongIsSaidAtOnceWithItsPlace) {
     path: in/{%Y-%m-%d}.parquet.gz
     mode: delete_insert
 )yaml");
-  const std::vector<std::string> expected = {
-      ":2:11 '1a' cannot be the name", ":3:11 ",            ":4:5 ",     ":6:11 ",  ":7:11 ",
-      ":8:15 there is no time zone",       ":9:5 ",             ":13:25 'bigintt' is no type did you mean 'bigint'?",
-      ":14:9 the column 'X' is declared twice",             ":15:9 ",    ":15:34 ", ":16:9 ", ":16:10 ",
-      ":17:25 ",                       ":17:40 ",           ":18:20 ",   ":19:22 ", ":20:13 child tables",
-      ":21:5 ",                        ":22:11 Parquet"};
+  const std::vector<std::string> expected = {":2:11 '1a' cannot be the name",
+                                             ":3:11 ",
+                                             ":4:5 ",
+                                             ":6:11 ",
+                                             ":7:11 ",
+                                             ":8:15 there is no time zone",
+                                             ":9:5 ",
+                                             ":13:25 'bigintt' is no type did you mean 'bigint'?",
+                                             ":14:9 the column 'X' is declared twice",
+                                             ":15:9 ",
+                                             ":15:34 ",
+                                             ":16:9 ",
+                                             ":16:10 ",
+                                             ":17:25 ",
+                                             ":17:40 ",
+                                             ":18:20 ",
+                                             ":19:22 ",
+                                             ":20:13 child tables",
+                                             ":21:5 ",
+                                             ":22:11 Parquet"};
   std::string all;
   for (const std::string& error : errors) all += error + "\n";
   for (const std::string& place : expected) {
@@ -121,7 +136,8 @@ TEST(ConfigTest, TwoLoadsOfOneTableAreRefused) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("quern-config-{}", ::getpid());
   std::filesystem::create_directories(folder / "ingest");
   std::ofstream(folder / "ingest/a.yml") << "tables:\n  - {name: a, path: 'a/*.csv'}\n  - {name: b, path: 'b/*.csv'}\n";
-  std::ofstream(folder / "ingest/b.yaml") << "tables:\n  - {name: A, path: 'c/*.csv', schema: other}\n  - {name: b_quarantine, path: 'b/*.csv'}\n";
+  std::ofstream(folder / "ingest/b.yaml")
+      << "tables:\n  - {name: A, path: 'c/*.csv', schema: other}\n  - {name: b_quarantine, path: 'b/*.csv'}\n";
   Diagnostics diagnostics;
   LoadIngestFiles(folder, diagnostics);
   std::filesystem::remove_all(folder);

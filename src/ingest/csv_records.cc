@@ -30,9 +30,12 @@ size_t FirstInvalidUtf8(std::string_view text) {
   while (low < text.size()) {
     size_t n = 1;
     const auto lead = static_cast<unsigned char>(text[low]);
-    if (lead >= 0xF0) n = 4;
-    else if (lead >= 0xE0) n = 3;
-    else if (lead >= 0xC0) n = 2;
+    if (lead >= 0xF0)
+      n = 4;
+    else if (lead >= 0xE0)
+      n = 3;
+    else if (lead >= 0xC0)
+      n = 2;
     if (low + n > text.size() || !IsValidUtf8(text.substr(low, n))) return low;
     low += n;
   }
@@ -69,14 +72,15 @@ Result<bool> CsvScanner::Next(CsvRecord& record) {
   }
   size_t begin = position_;
   size_t i = position_;
-  bool quoted = false;       // inside quotes
-  bool field_start = true;   // the next byte begins a field
+  bool quoted = false;                        // inside quotes
+  bool field_start = true;                    // the next byte begins a field
   size_t first_line_end = std::string::npos;  // of an unclosed quote: where its line ends
   int64_t lines_inside = 0;
   while (true) {
     if (i >= buffer_.size()) {
       const size_t offset = i - begin;
-      if (offset > kMaxRecord && quoted && first_line_end != std::string::npos) return CutLine(begin, first_line_end, record);
+      if (offset > kMaxRecord && quoted && first_line_end != std::string::npos)
+        return CutLine(begin, first_line_end, record);
       if (offset > kMaxRecord) {
         return Fail(Error(ErrorCode::kBadRow, fmt::format("a record is longer than {}", FormatBytes(kMaxRecord)))
                         .At({"", static_cast<int>(line_)})
@@ -264,8 +268,8 @@ Result<std::vector<std::string>> ReadHeader(const SourceFile& file, const CsvDia
     if (dialect.header) name = std::string(Trim(name));
     const SourcePos pos{file.path, static_cast<int>(record.line), position};
     if (name.empty()) {
-      return Fail(Error(ErrorCode::kBadRow, fmt::format("column {} has no name in the header", names.size() + 1))
-                      .At(pos));
+      return Fail(
+          Error(ErrorCode::kBadRow, fmt::format("column {} has no name in the header", names.size() + 1)).At(pos));
     }
     if (!seen.insert(Lower(name)).second) {
       return Fail(Error(ErrorCode::kContract, fmt::format("the header names the column '{}' twice", name))

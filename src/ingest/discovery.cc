@@ -1,7 +1,7 @@
 #include "ingest/discovery.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ struct Walk {
       const std::string name = it->path().filename().string();
       if (name.starts_with('.') && !hidden) continue;
       const std::string path = relative.empty() ? name : relative + "/" + name;
-      struct stat info {};
+      struct stat info{};
       if (::stat(it->path().c_str(), &info) != 0) {
         if (errno == ENOENT) continue;  // went away meanwhile, or a broken link
         return Fail(FileError("cannot look at", it->path(), errno));
@@ -86,8 +86,10 @@ Result<std::vector<SourceFile>> FindFiles(const fs::path& project, const PathPat
   const bool hidden = pattern.text().starts_with('.') || pattern.text().find("/.") != std::string::npos;
   Walk walk{project, pattern, zone, hidden, {}};
   fs::path start = project;
-  if (absolute) start = pattern.fixed_folder().empty() ? "/" : pattern.fixed_folder();
-  else if (!pattern.fixed_folder().empty()) start = project / pattern.fixed_folder();
+  if (absolute)
+    start = pattern.fixed_folder().empty() ? "/" : pattern.fixed_folder();
+  else if (!pattern.fixed_folder().empty())
+    start = project / pattern.fixed_folder();
   if (auto ok = walk.Folder(start, pattern.fixed_folder(), 0); !ok) return Fail(std::move(ok).error());
   std::sort(walk.found.begin(), walk.found.end(), [](const SourceFile& a, const SourceFile& b) {
     return std::tie(a.time, a.path) < std::tie(b.time, b.path);
@@ -98,7 +100,7 @@ Result<std::vector<SourceFile>> FindFiles(const fs::path& project, const PathPat
 Result<int64_t> Fingerprint(const fs::path& file) {
   const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return Fail(FileError("cannot read", file, errno));
-  struct stat info {};
+  struct stat info{};
   int failed = ::fstat(fd, &info) != 0 ? errno : 0;
   uint64_t hash = Mix(0xCBF29CE484222325ULL, std::to_string(info.st_size));
   std::string block(kBlock, '\0');
@@ -107,8 +109,10 @@ Result<int64_t> Fingerprint(const fs::path& file) {
   for (int64_t i = 0; i < blocks && failed == 0; ++i) {
     const int64_t index = blocks == 1 ? 0 : i * (whole - 1) / (blocks - 1);
     const ssize_t n = ::pread(fd, block.data(), block.size(), index * kBlock);
-    if (n < 0) failed = errno;
-    else hash = Mix(hash, std::string_view(block).substr(0, static_cast<size_t>(n)));
+    if (n < 0)
+      failed = errno;
+    else
+      hash = Mix(hash, std::string_view(block).substr(0, static_cast<size_t>(n)));
   }
   ::close(fd);
   if (failed != 0) return Fail(FileError("cannot read", file, failed));
@@ -142,9 +146,12 @@ std::optional<Format> FormatOfName(std::string_view name) {
 
 std::string_view FormatName(Format format) {
   switch (format) {
-    case Format::kCsv: return "csv";
-    case Format::kJsonLines: return "jsonl";
-    case Format::kParquet: return "parquet";
+    case Format::kCsv:
+      return "csv";
+    case Format::kJsonLines:
+      return "jsonl";
+    case Format::kParquet:
+      return "parquet";
   }
   return "";
 }

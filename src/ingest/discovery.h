@@ -15,16 +15,16 @@ enum class Compression { kNone, kGzip, kZstd };
 
 /// A file that matches a table's path pattern.
 struct SourceFile {
-  std::string path;                    ///< relative to the project, '/' between
+  std::string path;  ///< relative to the project, '/' between
   std::filesystem::path absolute;
-  std::optional<Timestamp> time;       ///< the logical time in its path, in UTC
+  std::optional<Timestamp> time;  ///< the logical time in its path, in UTC
   int64_t size = 0;
   int64_t modified_micros = 0;
 };
 
-/// Files that match, ordered by (logical time, path); none without logical time come first. A folder that is missing gives
-/// none. Hidden files are left out unless the pattern's component begins with '.'. `zone` is the zone of the times in paths.
-/// Errors: kPermissionDenied, kIo.
+/// Files that match, ordered by (logical time, path); none without logical time come first. A folder that is missing
+/// gives none. Hidden files are left out unless the pattern's component begins with '.'. `zone` is the zone of the
+/// times in paths. Errors: kPermissionDenied, kIo.
 Result<std::vector<SourceFile>> FindFiles(const std::filesystem::path& project, const PathPattern& pattern,
                                           const TimeZone& zone);
 

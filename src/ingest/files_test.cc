@@ -37,14 +37,16 @@ TEST(PathPatternTest, TimesAreRead) {
 }
 
 TEST(PathPatternTest, WrongPatternsAreRefused) {
-  for (const char* pattern : {"", "a/", "a//b", "../a", "a/**", "a**b/c", "a/{%Y", "a/%Y}", "a/{}", "a/{%Q}", "a/{%Y}{%Y}", "a/{%H}", "a/[x", "a/{x}"}) {
+  for (const char* pattern : {"", "a/", "a//b", "../a", "a/**", "a**b/c", "a/{%Y", "a/%Y}", "a/{}", "a/{%Q}",
+                              "a/{%Y}{%Y}", "a/{%H}", "a/[x", "a/{x}"}) {
     EXPECT_EQ(Match(pattern, "x").substr(0, 6), "error:") << pattern;
   }
 }
 
 TEST(DiscoveryTest, FilesComeInLogicalOrder) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("quern-files-{}", ::getpid());
-  for (const char* name : {"in/10.02.2026.csv", "in/09.03.2026.csv", "in/.hidden.csv", "in/x/01.01.2026.csv", "in/01.01.2026.csv"}) {
+  for (const char* name :
+       {"in/10.02.2026.csv", "in/09.03.2026.csv", "in/.hidden.csv", "in/x/01.01.2026.csv", "in/01.01.2026.csv"}) {
     std::filesystem::create_directories((folder / name).parent_path());
     std::ofstream(folder / name) << name;
   }
@@ -55,7 +57,8 @@ TEST(DiscoveryTest, FilesComeInLogicalOrder) {
     return all;
   };
   EXPECT_EQ(names("in/{%d.%m.%Y}.csv"),
-            "in/01.01.2026.csv@2026-01-01T05:00:00Z in/10.02.2026.csv@2026-02-10T05:00:00Z in/09.03.2026.csv@2026-03-09T04:00:00Z ");
+            "in/01.01.2026.csv@2026-01-01T05:00:00Z in/10.02.2026.csv@2026-02-10T05:00:00Z "
+            "in/09.03.2026.csv@2026-03-09T04:00:00Z ");
   EXPECT_EQ(names("**/*.csv"), "in/01.01.2026.csv in/09.03.2026.csv in/10.02.2026.csv in/x/01.01.2026.csv ");
   EXPECT_EQ(names("none/*.csv"), "");
   const int64_t before = *Fingerprint(folder / "in/01.01.2026.csv");

@@ -29,8 +29,10 @@ ValueSpec SpecOf(const TableConfig& config, const SourceColumn& source, const Pl
   spec.zone = config.timezone;
   if (column.config != nullptr) {
     spec.format = column.config->format;
-    if (column.config->timezone) spec.zone = *column.config->timezone;
-    else if (spec.format.ends_with('Z')) spec.zone = TimeZone::Utc();  // a literal Z says UTC
+    if (column.config->timezone)
+      spec.zone = *column.config->timezone;
+    else if (spec.format.ends_with('Z'))
+      spec.zone = TimeZone::Utc();  // a literal Z says UTC
   }
   return spec;
 }
@@ -59,8 +61,8 @@ Result<void> InferTypes(const TableConfig& config, const Source& source, engine:
     for (const Type& candidate : question.candidates) {
       spec.target = candidate;
       const std::string ok = MakeValue(spec, name).ok;
-      // A sequence of casts over every value is what inference costs: one that already failed often is not worth a guess,
-      // but SQL aggregates cannot stop early.
+      // A sequence of casts over every value is what inference costs: one that already failed often is not worth a
+      // guess, but SQL aggregates cannot stop early.
       select += ok == "true" ? ", 0" : fmt::format(", count_if(NOT {})", ok);
       ++count;
     }
@@ -98,7 +100,8 @@ Result<std::optional<Type>> WiderType(const TableConfig& config, const Source& s
     spec.inferred = from.raw != Raw::kTyped;
     const std::string ok = MakeValue(spec, fmt::format("quern_c{}", column.source)).ok;
     if (ok != "true") {
-      const auto misfits = QUERN_TRY(connection.Execute(fmt::format("SELECT count(*) FROM ({}) WHERE NOT {}", source.Sql(), ok)));
+      const auto misfits =
+          QUERN_TRY(connection.Execute(fmt::format("SELECT count(*) FROM ({}) WHERE NOT {}", source.Sql(), ok)));
       if (Number(misfits.rows.at(0)[0]) != 0) continue;
     }
     if (column.exists && column.type.kind == Type::Kind::kBigInt && candidate.kind == Type::Kind::kDouble) {

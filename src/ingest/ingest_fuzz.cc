@@ -50,8 +50,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2 || size > 10'000) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0] % 6) {
-    case 0: Records(text, {}); break;
-    case 1: Records(text, {.delimiter = ';', .quote = '\'', .escape = '\\', .skip_lines = 1, .latin1 = true}); break;
+    case 0:
+      Records(text, {});
+      break;
+    case 1:
+      Records(text, {.delimiter = ';', .quote = '\'', .escape = '\\', .skip_lines = 1, .latin1 = true});
+      break;
     case 2: {
       JsonLineScanner scanner(std::make_unique<Blocks>(text, 7));
       JsonLine line;

@@ -26,8 +26,10 @@ bool MayBeData(const Error& error) {
     case ErrorCode::kSqlBind:
     case ErrorCode::kIo:
     case ErrorCode::kCorrupt:
-    case ErrorCode::kInvalidArgument: return true;
-    default: return false;
+    case ErrorCode::kInvalidArgument:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -62,25 +64,28 @@ class Loader {
     if (plan.groups.empty()) return Nothing(plan, files.empty());
     if (!exists_ && config_.contract.tables != Rule::kEvolve) {
       if (config_.contract.tables == Rule::kFreeze) {
-        return Fail(Error(ErrorCode::kContract, fmt::format("the table {} does not exist, and the contract says tables: freeze",
-                                                            name_.ToString()))
-                        .At(config_.pos)
-                        .Hint("create it, or let the contract say tables: evolve"));
+        return Fail(
+            Error(ErrorCode::kContract,
+                  fmt::format("the table {} does not exist, and the contract says tables: freeze", name_.ToString()))
+                .At(config_.pos)
+                .Hint("create it, or let the contract say tables: evolve"));
       }
-      Warn(fmt::format("the table {} does not exist, and the contract says tables: {}: nothing is loaded", name_.ToString(),
-                       RuleName(config_.contract.tables)));
+      Warn(fmt::format("the table {} does not exist, and the contract says tables: {}: nothing is loaded",
+                       name_.ToString(), RuleName(config_.contract.tables)));
       report_.message = "table not made";
       return std::move(report_);
     }
     for (const LoadGroup& group : plan.groups) QUERN_TRY(Verify(group));
     session_ = QUERN_TRY(warehouse_.NewSession());
     const auto stop = options_.cancellation.OnCancel([this] { session_->Interrupt(); });
-    if (!exists_) QUERN_TRY(session_->Execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}", QuoteIdentifier(config_.schema))));
+    if (!exists_)
+      QUERN_TRY(session_->Execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}", QuoteIdentifier(config_.schema))));
     anew_ = options_.full_refresh || !exists_;
     for (size_t g = 0; g < plan.groups.size(); ++g) {
       const bool last = g + 1 == plan.groups.size();
       std::vector<warehouse::CommitContext::Txn> txns;
-      if (g == 0 && (options_.full_refresh || (config_.mode == Mode::kReplace && !config_.path.has_time()))) Forget(before, plan.groups[g], txns);
+      if (g == 0 && (options_.full_refresh || (config_.mode == Mode::kReplace && !config_.path.has_time())))
+        Forget(before, plan.groups[g], txns);
       if (last) {
         for (const SourceFile& file : plan.superseded) QUERN_TRY(RememberFile(file, -1, txns));
         if (!options_.effect_app.empty()) txns.push_back({name_, options_.effect_app, options_.effect_version});
@@ -121,7 +126,7 @@ class Loader {
     if (remembered.empty()) return fingerprints;
     const warehouse::TableInfo info = QUERN_TRY(warehouse_.Describe(name_));
     // Times of the file system on both sides: the warehouse's clock may be another. Two seconds for coarse ones.
-    struct stat log {};
+    struct stat log{};
     const std::string commit = fmt::format("{}/_delta_log/{:020}.json", info.location, info.version);
     const int64_t committed = ::stat(commit.c_str(), &log) == 0 ? (log.st_mtim.tv_sec - 2) * 1'000'000 : 0;
     for (const SourceFile& file : files) {
@@ -134,16 +139,20 @@ class Loader {
   Result<void> Judge(const LoadPlan& plan) {
     if (config_.mode != Mode::kReplace) {
       for (const SourceFile& file : plan.changed) {
-        Warn(fmt::format("{} has changed since it was loaded; it is not loaded again (--full-refresh loads all files anew)", file.path));
+        Warn(fmt::format(
+            "{} has changed since it was loaded; it is not loaded again (--full-refresh loads all files anew)",
+            file.path));
       }
     }
     if (!plan.late.empty()) {
       const SourceFile& file = plan.late[0];
       if (config_.history.late_files == HistoryConfig::Late::kFail) {
-        return Fail(Error(ErrorCode::kContract, fmt::format("the file came late: what the table {} holds is already later than {}",
-                                                            name_.ToString(), FormatUtc(*file.time)))
+        return Fail(Error(ErrorCode::kContract,
+                          fmt::format("the file came late: what the table {} holds is already later than {}",
+                                      name_.ToString(), FormatUtc(*file.time)))
                         .At({file.path})
-                        .Hint("--full-refresh plays all files in their order; `history: {late_files: skip}` leaves late ones out"));
+                        .Hint("--full-refresh plays all files in their order; `history: {late_files: skip}` leaves "
+                              "late ones out"));
       }
       for (const SourceFile& late : plan.late) Warn(fmt::format("{} came late and is left out", late.path));
     }
@@ -154,7 +163,9 @@ class Loader {
     report_.message = no_files ? fmt::format("no files match {}", config_.path.text()) : "no new files";
     if (plan.waiting > 0) report_.message += fmt::format(" ({} not due yet)", plan.waiting);
     if (config_.rows_check.no_files == RowCheck::Action::kFail) {
-      return Fail(Error(ErrorCode::kRowCount, report_.message).At(config_.pos).Hint("checks: {rows: {no_files: warn}} only warns"));
+      return Fail(Error(ErrorCode::kRowCount, report_.message)
+                      .At(config_.pos)
+                      .Hint("checks: {rows: {no_files: warn}} only warns"));
     }
     if (config_.rows_check.no_files == RowCheck::Action::kWarn) Warn(report_.message);
     return std::move(report_);
@@ -168,7 +179,8 @@ class Loader {
       ThreadPool pool(std::max(1, std::min<int>(options_.threads, static_cast<int>(group.files.size()))));
       for (const SourceFile& file : group.files) {
         pool.Submit([&] {
-          const Compression compression = config_.format == Format::kParquet ? Compression::kNone : CompressionOfName(file.path);
+          const Compression compression =
+              config_.format == Format::kParquet ? Compression::kNone : CompressionOfName(file.path);
           auto ok = VerifyWhole(file.absolute, compression, file.path, options_.cancellation);
           if (ok) return;
           const std::lock_guard lock(mutex);
@@ -209,9 +221,10 @@ class Loader {
       Type type = QUERN_TRY(Type::Parse(column.type, Type::From::kEngine));
       TableColumn known{column.name, std::move(type), i >= info.nullable.size() || info.nullable[i]};
       writer_columns_.push_back(known);
-      const bool history = config_.mode == Mode::kHistory && (EqualsIgnoreCase(column.name, config_.history.valid_from) ||
-                                                              EqualsIgnoreCase(column.name, config_.history.valid_to) ||
-                                                              EqualsIgnoreCase(column.name, config_.history.is_current));
+      const bool history =
+          config_.mode == Mode::kHistory && (EqualsIgnoreCase(column.name, config_.history.valid_from) ||
+                                             EqualsIgnoreCase(column.name, config_.history.valid_to) ||
+                                             EqualsIgnoreCase(column.name, config_.history.is_current));
       if (history || Lower(column.name).starts_with("_quern_")) continue;
       columns.push_back(std::move(known));
     }
@@ -222,12 +235,14 @@ class Loader {
   Result<void> LoadOne(const LoadGroup& group, const std::map<std::string, LoadedFile>& before,
                        std::vector<warehouse::CommitContext::Txn> txns) {
     const auto existing = QUERN_TRY(ExistingColumns());
-    auto source = QUERN_TRY(Source::Open(config_, group.files, options_.project, options_.temp, *session_, options_.cancellation));
+    auto source = QUERN_TRY(
+        Source::Open(config_, group.files, options_.project, options_.temp, *session_, options_.cancellation));
     if (source->exact()) QUERN_TRY(CheckRejects(*source));
     SchemaPlan plan = QUERN_TRY(PlanSchema(config_, existing, source->columns(), group.files[0].path));
     for (const std::string& note : plan.notes) Note(note);
     if (plan.columns.empty()) {
-      return Fail(Error(ErrorCode::kContract, "the files have no columns, and none are declared").At({group.files[0].path}));
+      return Fail(
+          Error(ErrorCode::kContract, "the files have no columns, and none are declared").At({group.files[0].path}));
     }
 
     // Types out of a sample first: when everything then fits, they are those of the whole input (see value_sql.h).
@@ -245,9 +260,8 @@ class Loader {
 
   // Nested data that does not fit its column as a whole: the rows must be looked at one by one.
   bool NeedsRows(const SchemaPlan& plan, const Source& source) const {
-    return std::any_of(plan.columns.begin(), plan.columns.end(), [&](const PlannedColumn& column) {
-      return column.source >= 0 && NestedMisfit(column, source);
-    });
+    return std::any_of(plan.columns.begin(), plan.columns.end(),
+                       [&](const PlannedColumn& column) { return column.source >= 0 && NestedMisfit(column, source); });
   }
   static bool NestedMisfit(const PlannedColumn& column, const Source& source) {
     const SourceColumn& from = source.columns()[static_cast<size_t>(column.source)];
@@ -256,7 +270,8 @@ class Loader {
     return !Fits(type, column.type);
   }
 
-  Result<void> Fast(Source& source, SchemaPlan plan, const LoadGroup& group, const std::map<std::string, LoadedFile>& before,
+  Result<void> Fast(Source& source, SchemaPlan plan, const LoadGroup& group,
+                    const std::map<std::string, LoadedFile>& before,
                     const std::vector<warehouse::CommitContext::Txn>& txns) {
     QUERN_TRY(InferTypes(config_, source, *session_, 20'000, plan));
     SchemaPlan unknown;
@@ -285,8 +300,8 @@ class Loader {
     return Fail(std::move(error));
   }
 
-  Result<void> Exact(Source& source, SchemaPlan plan, const LoadGroup& group, const std::map<std::string, LoadedFile>& before,
-                     std::vector<warehouse::CommitContext::Txn> txns) {
+  Result<void> Exact(Source& source, SchemaPlan plan, const LoadGroup& group,
+                     const std::map<std::string, LoadedFile>& before, std::vector<warehouse::CommitContext::Txn> txns) {
     QUERN_TRY(source.MakeExact());
     QUERN_TRY(CheckRejects(source));
     QUERN_TRY(InferTypes(config_, source, *session_, 0, plan));
@@ -324,7 +339,9 @@ class Loader {
         }
         const bool null = config_.contract.data_type == Rule::kDiscardValue && column.nullable;
         on_bad[i] = null ? OnBad::kNull : OnBad::kDrop;
-        if (null) Warn(fmt::format("{} values of column '{}' are no {} and became null", FormatCount(counts[i]), column.name, column.type.ToSql()));
+        if (null)
+          Warn(fmt::format("{} values of column '{}' are no {} and became null", FormatCount(counts[i]), column.name,
+                           column.type.ToSql()));
       }
       if (again) continue;
       for (size_t i = 0; i < on_bad.size(); ++i) rows.SetOnBad(i, on_bad[i]);
@@ -337,9 +354,9 @@ class Loader {
   Result<std::vector<std::string>> BadStructures(const PlannedColumn& column, const Source& source) {
     std::vector<std::string> bad;
     if (source.columns()[static_cast<size_t>(column.source)].raw != Raw::kJson) return bad;
-    const auto found = QUERN_TRY(session_->Execute(
-        fmt::format("SELECT DISTINCT CAST(json_structure(quern_c{0}) AS VARCHAR) FROM ({1}) WHERE quern_c{0} IS NOT NULL",
-                    column.source, source.Sql())));
+    const auto found = QUERN_TRY(session_->Execute(fmt::format(
+        "SELECT DISTINCT CAST(json_structure(quern_c{0}) AS VARCHAR) FROM ({1}) WHERE quern_c{0} IS NOT NULL",
+        column.source, source.Sql())));
     for (const auto& row : found.rows) {
       const std::string text = engine::ToText(row[0]);
       Type type = Type::OfJsonStructure(nlohmann::ordered_json::parse(text, nullptr, false));
@@ -352,7 +369,8 @@ class Loader {
   Result<std::vector<int64_t>> CountBad(const Source& source, const RowsSql& rows) {
     std::string select;
     for (const ColumnSql& column : rows.columns()) {
-      select += (select.empty() ? "" : ", ") + (column.sql.ok == "true" ? "0" : fmt::format("count_if(NOT ({}))", column.sql.ok));
+      select += (select.empty() ? "" : ", ") +
+                (column.sql.ok == "true" ? "0" : fmt::format("count_if(NOT ({}))", column.sql.ok));
     }
     const auto answer = QUERN_TRY(session_->Execute(fmt::format("SELECT {} FROM ({})", select, source.Sql())));
     std::vector<int64_t> counts;
@@ -361,17 +379,19 @@ class Loader {
   }
 
   // The error for the first value that does not fit: file, line, column.
-  Result<Error> DescribeBad(const Source& source, const SchemaPlan& plan, const RowsSql& rows, size_t index, int64_t count) {
+  Result<Error> DescribeBad(const Source& source, const SchemaPlan& plan, const RowsSql& rows, size_t index,
+                            int64_t count) {
     const ColumnSql& column = rows.columns()[index];
     const auto answer = QUERN_TRY(session_->Execute(
-        fmt::format("SELECT quern_f, quern_l, left({}, 200) FROM ({}) WHERE NOT ({}) ORDER BY quern_f, quern_l LIMIT 1", column.sql.text,
-                    source.Sql(), column.sql.ok)));
+        fmt::format("SELECT quern_f, quern_l, left({}, 200) FROM ({}) WHERE NOT ({}) ORDER BY quern_f, quern_l LIMIT 1",
+                    column.sql.text, source.Sql(), column.sql.ok)));
     const auto& row = answer.rows.at(0);
     const std::string file = engine::ToText(row[0]);
     const int64_t line = Integer(row[1]);
     const bool null = engine::IsNull(row[2]);
-    std::string message = null ? fmt::format("column '{}': a null, which it may not hold", column.name)
-                               : fmt::format("column '{}': '{}' is no {}", column.name, engine::ToText(row[2]), column.type);
+    std::string message =
+        null ? fmt::format("column '{}': a null, which it may not hold", column.name)
+             : fmt::format("column '{}': '{}' is no {}", column.name, engine::ToText(row[2]), column.type);
     if (count > 1) message += fmt::format(" (and {} more such values)", FormatCount(count - 1));
     const std::string hint = config_.contract.data_type == Rule::kEvolve
                                  ? (null ? "`nullable: true` allows it" : "its type is declared and does not evolve")
@@ -384,7 +404,8 @@ class Loader {
 
   Result<void> WriteQuarantine(const Source& source, const RowsSql& rows, const LoadGroup& group) {
     std::string all = source.RejectsSql();
-    if (!all.empty()) all = fmt::format("SELECT file, line, col AS column_name, reason, value AS content FROM ({})", all);
+    if (!all.empty())
+      all = fmt::format("SELECT file, line, col AS column_name, reason, value AS content FROM ({})", all);
     if (const std::string discarded = rows.Discarded(); !discarded.empty()) {
       all += (all.empty() ? "" : " UNION ALL ") + discarded;
     }
@@ -409,12 +430,17 @@ class Loader {
     Result<void> done = Statements({
         exists ? fmt::format("DELETE FROM {} WHERE file IN ({})", quarantine, files)
                : CreateTableSql(quarantine,
-                                {{"file", Type::Kind::kVarchar}, {"line", Type::Kind::kBigInt}, {"column_name", Type::Kind::kVarchar},
-                                 {"reason", Type::Kind::kVarchar}, {"content", Type::Kind::kVarchar},
-                                 {std::string(kRunColumn), Type::Kind::kVarchar}, {std::string(kLoadedAtColumn), Type::Kind::kTimestamp}},
+                                {{"file", Type::Kind::kVarchar},
+                                 {"line", Type::Kind::kBigInt},
+                                 {"column_name", Type::Kind::kVarchar},
+                                 {"reason", Type::Kind::kVarchar},
+                                 {"content", Type::Kind::kVarchar},
+                                 {std::string(kRunColumn), Type::Kind::kVarchar},
+                                 {std::string(kLoadedAtColumn), Type::Kind::kTimestamp}},
                                 {}, false),
         total == 0 ? ""
-                   : fmt::format("INSERT INTO {} SELECT file, line, column_name, reason, content, {}, {} FROM quern_discarded ORDER BY file, line",
+                   : fmt::format("INSERT INTO {} SELECT file, line, column_name, reason, content, {}, {} FROM "
+                                 "quern_discarded ORDER BY file, line",
                                  quarantine, QuoteLiteral(options_.commit.dag_run), TimestampLiteral(options_.now)),
     });
     QUERN_TRY(End(std::move(done)));
@@ -494,7 +520,8 @@ class Loader {
     std::set<std::optional<Timestamp>> times;
     for (const SourceFile& file : group.files) times.insert(file.time);
     const auto earlier = EarlierLoads(config_.path, config_.timezone, before, group.files);
-    const auto verdict = CheckRowCount(config_.rows_check, earlier, arrived / std::max<int64_t>(1, static_cast<int64_t>(times.size())));
+    const auto verdict =
+        CheckRowCount(config_.rows_check, earlier, arrived / std::max<int64_t>(1, static_cast<int64_t>(times.size())));
     if (!verdict) return {};
     if (config_.rows_check.action == RowCheck::Action::kFail) {
       return Fail(Error(ErrorCode::kRowCount, *verdict)
@@ -521,7 +548,9 @@ class Loader {
 
 }  // namespace
 
-std::string QuarantineName(const TableConfig& config) { return config.name + "_quarantine"; }
+std::string QuarantineName(const TableConfig& config) {
+  return config.name + "_quarantine";
+}
 
 Result<LoadReport> LoadTable(const TableConfig& config, warehouse::Warehouse& warehouse, const LoadOptions& options) {
   auto report = Loader(config, warehouse, options).Run();

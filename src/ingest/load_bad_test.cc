@@ -16,7 +16,8 @@ using ::testing::Not;
 class BadInputTest : public LoadFixture {
  protected:
   // A good table of one file, then a bad file beside it: the load fails with all needles, and nothing has changed.
-  void ExpectFails(const std::string& yaml, const std::string& file, const std::string& bytes, const std::vector<std::string>& needles) {
+  void ExpectFails(const std::string& yaml, const std::string& file, const std::string& bytes,
+                   const std::vector<std::string>& needles) {
     const int64_t version = Version();
     File(file, bytes);
     const std::string error = Bad(yaml, "2029-01-01");
@@ -31,7 +32,8 @@ constexpr const char* kCsv = "path: in/*.csv\nmode: append";
 
 TEST_F(BadInputTest, BrokenCsvRowsHaveTheirPlace) {
   const char* yaml = kCsv;
-  ExpectFails(yaml, "in/1.csv", "id,x\n1,a\n2\n3,c,d\n", {"in/1.csv:3:1", "Q0801", "1 values, where the header has 2 columns", "discard_row"});
+  ExpectFails(yaml, "in/1.csv", "id,x\n1,a\n2\n3,c,d\n",
+              {"in/1.csv:3:1", "Q0801", "1 values, where the header has 2 columns", "discard_row"});
   ExpectFails(yaml, "in/1.csv", "id,x\n1,\"two\nlines\"\n3,c,d\n", {"in/1.csv:4:1", "3 values"});
   ExpectFails(yaml, "in/1.csv", "id,x\n1,a\n2,\"b\n3,c\n", {"in/1.csv:3:3", "a quoted value is not closed"});
   ExpectFails(yaml, "in/1.csv", "id,x\n1,a\n2,\"b\"c\n3,c\n", {"in/1.csv:3:6", "text after a closing quote"});
@@ -55,9 +57,10 @@ TEST_F(BadInputTest, WrongTypesHaveTheirPlace) {
   ExpectFails(kCsv, "in/2.csv", "amount,id\n2.5,2\n\"1\",3\nmuch,4\nmore,5\n",
               {"in/2.csv:4:1", "Q0802", "column 'amount': 'much' is no DOUBLE (and 1 more such values)"});
   ExpectFails(kCsv, "in/2.csv", "id,amount\n2,2.5\n3.5,1\n", {"in/2.csv:3:1", "column 'id': '3.5' is no BIGINT"});
-  ExpectFails(std::string(kCsv) + "\ncolumns: [{name: id, type: bigint, nullable: false}]", "in/2.csv", "id,amount\n2,2.5\n,1\n",
-              {"in/2.csv:3:1", "Q0801", "column 'id': a null"});
-  ExpectFails("path: in/*.csv\nmode: merge\nkey: [id]", "in/2.csv", "id,amount\n2,2.5\n,1\n", {"in/2.csv:3:1", "a null"});
+  ExpectFails(std::string(kCsv) + "\ncolumns: [{name: id, type: bigint, nullable: false}]", "in/2.csv",
+              "id,amount\n2,2.5\n,1\n", {"in/2.csv:3:1", "Q0801", "column 'id': a null"});
+  ExpectFails("path: in/*.csv\nmode: merge\nkey: [id]", "in/2.csv", "id,amount\n2,2.5\n,1\n",
+              {"in/2.csv:3:1", "a null"});
 }
 
 TEST_F(BadInputTest, NothingIsRoundedOrCut) {
@@ -77,14 +80,17 @@ TEST_F(BadInputTest, FilesThatAreNotWhole) {
   for (int i = 0; i < 20000; ++i) csv += fmt::format("{},{}\n", i, i * 7919 % 10007);
   const std::string gzip = Gzip(csv);
   const std::string zstd = Zstd(csv);
-  ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", gzip.substr(0, gzip.size() / 2), {"in/1.csv.gz", "truncated", "Q0115"});
-  ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", gzip.substr(0, gzip.size() - 4), {"in/1.csv.gz", "truncated"});
+  ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", gzip.substr(0, gzip.size() / 2),
+              {"in/1.csv.gz", "truncated", "Q0115"});
+  ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", gzip.substr(0, gzip.size() - 4),
+              {"in/1.csv.gz", "truncated"});
   std::string flipped = gzip;
   flipped[gzip.size() / 2] = static_cast<char>(flipped[gzip.size() / 2] ^ 0x55);
   ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", flipped, {"in/1.csv.gz", "damaged"});
   ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", "id,x\n1,a\n", {"in/1.csv.gz", "damaged"});
   ExpectFails("path: in/*.csv.gz\nmode: append", "in/1.csv.gz", "", {"in/1.csv.gz", "empty"});
-  ExpectFails("path: in/*.csv.zst\nmode: append", "in/1.csv.zst", zstd.substr(0, zstd.size() / 2), {"in/1.csv.zst", "truncated"});
+  ExpectFails("path: in/*.csv.zst\nmode: append", "in/1.csv.zst", zstd.substr(0, zstd.size() / 2),
+              {"in/1.csv.zst", "truncated"});
   ExpectFails("path: in/*.csv.zst\nmode: append", "in/1.csv.zst", "id,x\n1,a\n", {"in/1.csv.zst", "damaged"});
   ExpectFails("path: in/*.parquet\nmode: append", "in/1.parquet", "PAR1 no such thing", {"in/1.parquet", "Q0115"});
   ExpectFails("path: in/*.parquet\nmode: append", "in/1.parquet", "", {"in/1.parquet", "empty"});
@@ -105,12 +111,15 @@ TEST_F(BadInputTest, HeadersMustFit) {
   ExpectFails(kCsv, "in/1.csv", "id,\n1,a\n", {"in/1.csv:1:4", "has no name"});
   const std::string declared = std::string(kCsv) + "\ncolumns: [{name: id, type: bigint}, {name: amount, source: sum}]";
   ExpectFails(declared, "in/1.csv", "id,suml\n1,a\n", {"in/1.csv:1", "no column 'sum'", "did you mean 'suml'"});
-  ExpectFails("path: in/*.csv\nmode: merge\nkey: [idd]", "in/1.csv", "id,x\n1,a\n", {"key names the column 'idd'", "did you mean 'id'"});
+  ExpectFails("path: in/*.csv\nmode: merge\nkey: [idd]", "in/1.csv", "id,x\n1,a\n",
+              {"key names the column 'idd'", "did you mean 'id'"});
   ExpectFails(kCsv, "in/1.csv", "id,_quern_x\n1,a\n", {"a name of Quern's own"});
   File("in/0.csv", "id,x\n1,a\n");
   Ok(kCsv, "2026-01-01");
-  ExpectFails(std::string(kCsv) + "\ncontract: {columns: freeze}", "in/1.csv", "id\n2\n", {"in/1.csv:1", "no column 'x'"});
-  ExpectFails(std::string(kCsv) + "\ncolumns: [{name: x, nullable: false}]", "in/1.csv", "id\n2\n", {"in/1.csv:1", "no column 'x'"});
+  ExpectFails(std::string(kCsv) + "\ncontract: {columns: freeze}", "in/1.csv", "id\n2\n",
+              {"in/1.csv:1", "no column 'x'"});
+  ExpectFails(std::string(kCsv) + "\ncolumns: [{name: x, nullable: false}]", "in/1.csv", "id\n2\n",
+              {"in/1.csv:1", "no column 'x'"});
   File("in/1.csv", "id\n2\n");
   EXPECT_THAT(Ok(kCsv, "2026-01-02").notes, ElementsAre(HasSubstr("in/1.csv has no column 'x'")));
   EXPECT_EQ(All(), "1|a;2|-");
@@ -132,18 +141,24 @@ TEST_F(BadInputTest, BrokenJsonHasItsPlace) {
 
 TEST_F(BadInputTest, DiscardedRowsAreInTheQuarantine) {
   File("in/1.csv", "id,x\n1,1\n2,b\nz,zz\n3,4,5\n4,\"q\n5,5\n6,\xff\n");
-  auto report = Ok("path: in/*.csv\nmode: append\ncolumns: [{name: id, type: bigint}, {name: x, type: integer}]\ncontract: {data_type: discard_row}");
+  auto report =
+      Ok("path: in/*.csv\nmode: append\ncolumns: [{name: id, type: bigint}, {name: x, type: integer}]\ncontract: "
+         "{data_type: discard_row}");
   EXPECT_EQ(report.rows, 2);
   EXPECT_EQ(report.discarded, 5);
   EXPECT_EQ(All(), "1|1;5|5");
-  EXPECT_EQ(Query("SELECT line, column_name, reason FROM raw.t_quarantine WHERE file = 'in/1.csv' ORDER BY line, reason"),
-            "3|x|x: 'b' is no INTEGER;4|id|id: 'z' is no BIGINT; x: 'zz' is no INTEGER;5|-|3 values, where the header has 2 columns;"
-            "6|-|a quoted value is not closed;8|-|invalid UTF-8");
+  EXPECT_EQ(
+      Query("SELECT line, column_name, reason FROM raw.t_quarantine WHERE file = 'in/1.csv' ORDER BY line, reason"),
+      "3|x|x: 'b' is no INTEGER;4|id|id: 'z' is no BIGINT; x: 'zz' is no INTEGER;5|-|3 values, where the header has 2 "
+      "columns;"
+      "6|-|a quoted value is not closed;8|-|invalid UTF-8");
 }
 
 TEST_F(BadInputTest, DiscardedValuesBecomeNull) {
   File("in/1.csv", "id,x\n1,1\n2,b\nz,3\n");
-  auto report = Ok("path: in/*.csv\nmode: append\ncolumns: [{name: id, type: bigint, nullable: false}, {name: x, type: integer}]\ncontract: {data_type: discard_value}");
+  auto report =
+      Ok("path: in/*.csv\nmode: append\ncolumns: [{name: id, type: bigint, nullable: false}, {name: x, type: "
+         "integer}]\ncontract: {data_type: discard_value}");
   EXPECT_EQ(All(), "1|1;2|-");
   EXPECT_EQ(report.discarded, 1);
 }
@@ -204,11 +219,13 @@ TEST_F(ContractTest, TypesEvolve) {
   EXPECT_EQ(All(), "1|1.0;2|2.5;3|three");
   File("in/4.csv", "id,x,new\n4,4,1\n12345678901234567890,5,2\n");
   Ok(Yaml("data_type: evolve"), "2026-01-04");
-  EXPECT_EQ(Query("SELECT id, x, new FROM raw.t ORDER BY ALL"), "1|1.0|-;12345678901234567890|5|2;2|2.5|-;3|three|-;4|4|1");
+  EXPECT_EQ(Query("SELECT id, x, new FROM raw.t ORDER BY ALL"),
+            "1|1.0|-;12345678901234567890|5|2;2|2.5|-;3|three|-;4|4|1");
 }
 TEST_F(ContractTest, DeclaredTypesDoNotEvolve) {
   File("in/1.csv", "id,x\n1,1\n2,b\n");
-  EXPECT_THAT(Bad(Yaml("data_type: evolve") + "\ncolumns: [{name: x, type: bigint}]"), AllOf(HasSubstr("in/1.csv:3:3"), HasSubstr("declared")));
+  EXPECT_THAT(Bad(Yaml("data_type: evolve") + "\ncolumns: [{name: x, type: bigint}]"),
+              AllOf(HasSubstr("in/1.csv:3:3"), HasSubstr("declared")));
 }
 TEST_F(ContractTest, DeclaredWiderTypeWidensTheTable) {
   First();
@@ -216,7 +233,8 @@ TEST_F(ContractTest, DeclaredWiderTypeWidensTheTable) {
   Ok(Yaml("data_type: freeze") + "\ncolumns: [{name: x, type: double}]");
   EXPECT_EQ(All(), "1|1;2|2.5");
   File("in/3.csv", "id,x\n2,2\n");
-  EXPECT_THAT(Bad(Yaml("data_type: freeze") + "\ncolumns: [{name: x, type: date}]", "2031-01-01"), HasSubstr("is declared DATE, and the table has it as DOUBLE"));
+  EXPECT_THAT(Bad(Yaml("data_type: freeze") + "\ncolumns: [{name: x, type: date}]", "2031-01-01"),
+              HasSubstr("is declared DATE, and the table has it as DOUBLE"));
 }
 
 // --- Parquet and its types
@@ -225,16 +243,22 @@ TEST_F(ContractTest, ParquetTypesArriveWhole) {
   auto session = *warehouse_->NewSession();
   const auto write = [&](const std::string& name, const std::string& select) {
     std::filesystem::create_directories(Folder() / "p");
-    auto done = session->Execute(fmt::format("COPY ({}) TO '{}' (FORMAT parquet)", select, (Folder() / "p" / name).string()));
+    auto done =
+        session->Execute(fmt::format("COPY ({}) TO '{}' (FORMAT parquet)", select, (Folder() / "p" / name).string()));
     ASSERT_TRUE(done) << done.error().ToString();
   };
-  write("1.parquet", "SELECT 1::utinyint a, 18446744073709551615::ubigint b, TIME '01:02:03' t, TIMESTAMP '2026-07-01 12:00' ts, "
-                     "TIMESTAMPTZ '2026-07-01 12:00:00+00' tz, uuid '00000000-0000-0000-0000-000000000001' u, {'a': 1} s, [1, 2] l, 1.5::decimal(5, 2) d");
+  write("1.parquet",
+        "SELECT 1::utinyint a, 18446744073709551615::ubigint b, TIME '01:02:03' t, TIMESTAMP '2026-07-01 12:00' ts, "
+        "TIMESTAMPTZ '2026-07-01 12:00:00+00' tz, uuid '00000000-0000-0000-0000-000000000001' u, {'a': 1} s, [1, 2] l, "
+        "1.5::decimal(5, 2) d");
   const std::string yaml = "path: p/*.parquet\nmode: append\ntimezone: Europe/Berlin";
   Ok(yaml, "2026-01-01");
-  EXPECT_EQ(Types(), "a:SMALLINT b:DECIMAL(20,0) t:VARCHAR ts:TIMESTAMP WITH TIME ZONE tz:TIMESTAMP WITH TIME ZONE u:VARCHAR s:STRUCT(a INTEGER) l:INTEGER[] d:DECIMAL(5,2)");
+  EXPECT_EQ(Types(),
+            "a:SMALLINT b:DECIMAL(20,0) t:VARCHAR ts:TIMESTAMP WITH TIME ZONE tz:TIMESTAMP WITH TIME ZONE u:VARCHAR "
+            "s:STRUCT(a INTEGER) l:INTEGER[] d:DECIMAL(5,2)");
   EXPECT_EQ(Query("SELECT a, b, t, ts, tz, u, s.a, l[2], d FROM raw.t"),
-            "1|18446744073709551615|01:02:03|2026-07-01 10:00:00+00|2026-07-01 12:00:00+00|00000000-0000-0000-0000-000000000001|1|2|1.50");
+            "1|18446744073709551615|01:02:03|2026-07-01 10:00:00+00|2026-07-01 "
+            "12:00:00+00|00000000-0000-0000-0000-000000000001|1|2|1.50");
   write("2.parquet", "SELECT 70000::bigint a, 2.5 d UNION ALL SELECT 2, 3");
   EXPECT_THAT(Bad(yaml, "2026-01-02"), AllOf(HasSubstr("p/2.parquet:1"), HasSubstr("'70000' is no SMALLINT")));
   Ok(yaml + "\ncontract: {data_type: discard_row}", "2026-01-02");
@@ -259,7 +283,9 @@ TEST_F(ContractTest, FewRowsWarnOrFail) {
   file(5, 20);
   const std::string fail = yaml + "\nchecks: {rows: fail}";
   const int64_t version = Version();
-  EXPECT_THAT(Bad(fail, "2026-01-05"), AllOf(HasSubstr("Q0803"), HasSubstr("only 20 rows arrived, and the last 4 loads brought 100 in the median")));
+  EXPECT_THAT(
+      Bad(fail, "2026-01-05"),
+      AllOf(HasSubstr("Q0803"), HasSubstr("only 20 rows arrived, and the last 4 loads brought 100 in the median")));
   EXPECT_EQ(Version(), version);
   EXPECT_THAT(Ok(yaml, "2026-01-05").warnings, ElementsAre(HasSubstr("only 20 rows")));
   file(6, 0);

@@ -13,7 +13,8 @@ namespace {
 class CrashTest : public LoadFixture {
  protected:
   // Dies once at each step in turn, and loads again; the tables must be those of a load that was left alone.
-  void DieEverywhere(const std::string& yaml, const std::vector<std::string>& tables, const std::string& until = "2030-01-01") {
+  void DieEverywhere(const std::string& yaml, const std::vector<std::string>& tables,
+                     const std::string& until = "2030-01-01") {
     Ok(yaml, until);
     std::vector<std::string> expected;
     for (const std::string& table : tables) expected.push_back(Query(Select(table)));
@@ -35,12 +36,14 @@ class CrashTest : public LoadFixture {
         if (!died) break;
         Reopen();
         Ok(yaml, until);
-        for (size_t i = 0; i < tables.size(); ++i) EXPECT_EQ(Query(Select(tables[i])), expected[i]) << tables[i] << " after dying at " << step;
+        for (size_t i = 0; i < tables.size(); ++i)
+          EXPECT_EQ(Query(Select(tables[i])), expected[i]) << tables[i] << " after dying at " << step;
       }
     }
   }
   static std::string Select(const std::string& table) {
-    return fmt::format("SELECT COLUMNS(c -> c NOT IN ('_quern_run', '_quern_loaded_at')) FROM raw.{} ORDER BY ALL", table);
+    return fmt::format("SELECT COLUMNS(c -> c NOT IN ('_quern_run', '_quern_loaded_at')) FROM raw.{} ORDER BY ALL",
+                       table);
   }
   virtual void WriteFiles() {
     File("in/2026-01-01.csv", "id,x\n1,1\n2,b\n3,3,3\n");
@@ -53,9 +56,11 @@ class CrashTest : public LoadFixture {
 TEST_F(CrashTest, QuarantineAndTable) {
   WriteFiles();
   for (const char* mode : {"mode: append", "mode: merge\nkey: [id]", "mode: history\nkey: [id]"}) {
-    DieEverywhere(fmt::format("path: in/{{%Y-%m-%d}}.csv\n{}\ncolumns: [{{name: id, type: bigint}}, {{name: x, type: bigint}}]\n"
-                              "contract: {{data_type: discard_row}}", mode),
-                  {"t", "t_quarantine"});
+    DieEverywhere(
+        fmt::format("path: in/{{%Y-%m-%d}}.csv\n{}\ncolumns: [{{name: id, type: bigint}}, {{name: x, type: bigint}}]\n"
+                    "contract: {{data_type: discard_row}}",
+                    mode),
+        {"t", "t_quarantine"});
     TearDown();
     SetUp();
     WriteFiles();
@@ -65,7 +70,8 @@ TEST_F(CrashTest, QuarantineAndTable) {
 TEST_F(CrashTest, ChildTables) {
   WriteFiles();
   for (const char* mode : {"mode: append", "mode: merge\nkey: [id]"}) {
-    DieEverywhere(fmt::format("path: in/{{%Y-%m-%d}}.jsonl\n{}\nnested: child_tables", mode), {"t", "t__l", "t__o", "t__o__a"});
+    DieEverywhere(fmt::format("path: in/{{%Y-%m-%d}}.jsonl\n{}\nnested: child_tables", mode),
+                  {"t", "t__l", "t__o", "t__o__a"});
     TearDown();
     SetUp();
     WriteFiles();
@@ -131,10 +137,16 @@ TEST_F(CrashTest, RandomFilesGiveTheModelsTable) {
         }
         const int packed = pick(3);
         const std::string name = fmt::format("in/2026-01-{:02}-{}.csv", day, f);
-        File(name + (packed == 0 ? ".gz" : packed == 1 ? ".zst" : ""), packed == 0 ? Gzip(csv) : packed == 1 ? Zstd(csv) : csv);
+        File(name + (packed == 0   ? ".gz"
+                     : packed == 1 ? ".zst"
+                                   : ""),
+             packed == 0   ? Gzip(csv)
+             : packed == 1 ? Zstd(csv)
+                           : csv);
       }
       if (pick(2) == 0 && day < 5) continue;
-      Ok(fmt::format("path: in/{{%Y-%m-%d}}*\nformat: csv\nmode: {}", merge ? "merge\nkey: [id]" : "append"), fmt::format("2026-01-{:02}", day));
+      Ok(fmt::format("path: in/{{%Y-%m-%d}}*\nformat: csv\nmode: {}", merge ? "merge\nkey: [id]" : "append"),
+         fmt::format("2026-01-{:02}", day));
     }
     std::multiset<std::string> expected = all;
     if (merge) {
@@ -145,7 +157,8 @@ TEST_F(CrashTest, RandomFilesGiveTheModelsTable) {
     auto answer = session->Execute("SELECT id, text, n FROM raw.t");
     ASSERT_TRUE(answer) << answer.error().ToString();
     std::multiset<std::string> got;
-    for (const auto& row : answer->rows) got.insert(fmt::format("{}|{}|{}", engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2])));
+    for (const auto& row : answer->rows)
+      got.insert(fmt::format("{}|{}|{}", engine::ToText(row[0]), engine::ToText(row[1]), engine::ToText(row[2])));
     EXPECT_EQ(got, expected);
   }
 }

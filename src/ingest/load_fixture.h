@@ -21,9 +21,8 @@ inline std::string Gzip(const std::string& text) {
   stream.next_out = reinterpret_cast<Bytef*>(out.data());
   stream.avail_out = static_cast<uInt>(out.size());
   deflate(&stream, Z_FINISH);
-  out.resize(out.size() - stream.avail_out);
   deflateEnd(&stream);
-  return out;
+  return out.substr(0, out.size() - stream.avail_out);
 }
 
 inline std::string Zstd(const std::string& text) {
@@ -35,8 +34,9 @@ inline std::string Zstd(const std::string& text) {
 class LoadFixture : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = std::filesystem::temp_directory_path() /
-            fmt::format("quern-ingest-{}-{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ =
+        std::filesystem::temp_directory_path() /
+        fmt::format("quern-ingest-{}-{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_ / "project");
     Reopen();
@@ -100,7 +100,9 @@ class LoadFixture : public ::testing::Test {
     options.fault = fault_;
     return LoadTable(config, *warehouse_, options);
   }
-  Result<LoadReport> Load(const std::string& yaml, const std::string& until = "2030-01-01") { return Load(Config(yaml), until); }
+  Result<LoadReport> Load(const std::string& yaml, const std::string& until = "2030-01-01") {
+    return Load(Config(yaml), until);
+  }
   /// Loads and expects it to go well.
   LoadReport Ok(const std::string& yaml, const std::string& until = "2030-01-01") {
     auto report = Load(yaml, until);
@@ -123,11 +125,14 @@ class LoadFixture : public ::testing::Test {
     std::string text;
     for (const auto& row : answer->rows) {
       if (!text.empty()) text += ";";
-      for (size_t i = 0; i < row.size(); ++i) text += (i > 0 ? "|" : "") + (engine::IsNull(row[i]) ? "-" : engine::ToText(row[i]));
+      for (size_t i = 0; i < row.size(); ++i)
+        text += (i > 0 ? "|" : "") + (engine::IsNull(row[i]) ? "-" : engine::ToText(row[i]));
     }
     return text;
   }
-  std::string All() { return Query("SELECT * EXCLUDE (_quern_file, _quern_run, _quern_loaded_at) FROM raw.t ORDER BY ALL"); }
+  std::string All() {
+    return Query("SELECT * EXCLUDE (_quern_file, _quern_run, _quern_loaded_at) FROM raw.t ORDER BY ALL");
+  }
   std::string Types() {
     std::string text;
     auto info = warehouse_->Describe({"raw", "t"});

@@ -31,13 +31,17 @@ TEST_F(LoadTest, AppendTakesEachDueFileOnce) {
 TEST_F(LoadTest, TypesAreThoseOfTheWholeInput) {
   std::string csv = "i,d,b,day,at,code,late,none,big\n";
   for (int i = 0; i < 30000; ++i) {
-    csv += fmt::format("{},{}.5,true,2026-01-02,2026-01-02 03:04:05,{},{},,1\n", i, i, i == 29999 ? "007" : "7", i == 29998 ? "5" : "");
+    csv += fmt::format("{},{}.5,true,2026-01-02,2026-01-02 03:04:05,{},{},,1\n", i, i, i == 29999 ? "007" : "7",
+                       i == 29998 ? "5" : "");
   }
   csv += "1,1,false,2026-01-03,2026-01-02T03:04:05Z,9,,,12345678901234567890\n";
   File("in/1.csv", csv);
   Ok("path: in/*.csv\nmode: append");
-  EXPECT_EQ(Types(), "i:BIGINT d:DOUBLE b:BOOLEAN day:DATE at:TIMESTAMP WITH TIME ZONE code:VARCHAR late:BIGINT none:VARCHAR big:VARCHAR");
-  EXPECT_EQ(Query("SELECT count(*), count(late), count(DISTINCT code), max(big) FROM raw.t"), "30001|1|3|12345678901234567890");
+  EXPECT_EQ(Types(),
+            "i:BIGINT d:DOUBLE b:BOOLEAN day:DATE at:TIMESTAMP WITH TIME ZONE code:VARCHAR late:BIGINT none:VARCHAR "
+            "big:VARCHAR");
+  EXPECT_EQ(Query("SELECT count(*), count(late), count(DISTINCT code), max(big) FROM raw.t"),
+            "30001|1|3|12345678901234567890");
 }
 
 TEST_F(LoadTest, ReplaceFollowsTheFiles) {
@@ -92,13 +96,15 @@ TEST_F(LoadTest, DeleteInsertReplacesTheArrivingPartitions) {
 }
 
 TEST_F(LoadTest, HistoryKeepsVersions) {
-  const std::string yaml = "path: in/{%Y-%m-%d}.csv\nmode: history\nkey: [id]\nhistory: {valid_from: f, valid_to: u, is_current: c}";
+  const std::string yaml =
+      "path: in/{%Y-%m-%d}.csv\nmode: history\nkey: [id]\nhistory: {valid_from: f, valid_to: u, is_current: c}";
   File("in/2026-01-01.csv", "id,x\n1,a\n2,b\n");
   File("in/2026-01-02.csv", "id,x\n1,a\n2,c\n2,d\n3,e\n");
   File("in/2026-01-03.csv", "id,x\n1,z\n3,e\n");
   Ok(yaml, "2026-01-05");
   const std::string expected =
-      "1|a|2026-01-01|2026-01-03|false;1|z|2026-01-03|-|true;2|b|2026-01-01|2026-01-02|false;2|d|2026-01-02|-|true;3|e|2026-01-02|-|true";
+      "1|a|2026-01-01|2026-01-03|false;1|z|2026-01-03|-|true;2|b|2026-01-01|2026-01-02|false;2|d|2026-01-02|-|true;3|e|"
+      "2026-01-02|-|true";
   EXPECT_EQ(Query("SELECT id, x, f::date, u::date, c FROM raw.t ORDER BY id, f"), expected);
   // The same bit by bit.
   full_refresh_ = true;
@@ -120,16 +126,21 @@ TEST_F(LoadTest, HistoryCanCloseMissingKeys) {
   File("in/2026-01-02.csv", "id,x\n1,a\n");
   File("in/2026-01-03.csv", "id,x\n1,a\n2,b\n");
   Ok(yaml);
-  EXPECT_EQ(Query("SELECT id, _quern_valid_from::date, _quern_valid_to::date, _quern_is_current FROM raw.t ORDER BY ALL"),
-            "1|2026-01-01|-|true;2|2026-01-01|2026-01-02|false;2|2026-01-03|-|true");
+  EXPECT_EQ(
+      Query("SELECT id, _quern_valid_from::date, _quern_valid_to::date, _quern_is_current FROM raw.t ORDER BY ALL"),
+      "1|2026-01-01|-|true;2|2026-01-01|2026-01-02|false;2|2026-01-03|-|true");
 }
 
 TEST_F(LoadTest, EveryFormatAndCompressionGivesTheSameTable) {
   auto session = *warehouse_->NewSession();
-  const std::string rows = "SELECT * FROM (VALUES (1, 'a', 1.5::double, DATE '2026-01-01'), (2, NULL, NULL, DATE '2026-01-02')) v(id, x, d, day)";
-  ASSERT_TRUE(session->Execute(fmt::format("COPY ({}) TO '{}' (FORMAT parquet)", rows, (Folder() / "1.parquet").string())));
+  const std::string rows =
+      "SELECT * FROM (VALUES (1, 'a', 1.5::double, DATE '2026-01-01'), (2, NULL, NULL, DATE '2026-01-02')) v(id, x, d, "
+      "day)";
+  ASSERT_TRUE(
+      session->Execute(fmt::format("COPY ({}) TO '{}' (FORMAT parquet)", rows, (Folder() / "1.parquet").string())));
   const std::string csv = "id,x,d,day\n1,a,1.5,2026-01-01\n2,,,2026-01-02\n";
-  const std::string json = "{\"id\":1,\"x\":\"a\",\"d\":1.5,\"day\":\"2026-01-01\"}\n{\"id\":2,\"x\":null,\"day\":\"2026-01-02\"}\n";
+  const std::string json =
+      "{\"id\":1,\"x\":\"a\",\"d\":1.5,\"day\":\"2026-01-01\"}\n{\"id\":2,\"x\":null,\"day\":\"2026-01-02\"}\n";
   File("1.csv", csv);
   File("1.csv.gz", Gzip(csv));
   File("1.csv.zst", Zstd(csv));
@@ -137,11 +148,14 @@ TEST_F(LoadTest, EveryFormatAndCompressionGivesTheSameTable) {
   File("1.jsonl", json);
   File("1.ndjson.gz", Gzip(json));
   File("1.json.zst", Zstd(json));
-  for (const char* name : {"1.csv", "1.csv.gz", "1.csv.zst", "1.tsv", "1.jsonl", "1.ndjson.gz", "1.json.zst", "1.parquet"}) {
+  for (const char* name :
+       {"1.csv", "1.csv.gz", "1.csv.zst", "1.tsv", "1.jsonl", "1.ndjson.gz", "1.json.zst", "1.parquet"}) {
     full_refresh_ = true;
     Ok(std::string("path: ") + name);
     EXPECT_EQ(All(), "1|a|1.5|2026-01-01;2|-|-|2026-01-02") << name;
-    EXPECT_EQ(Types(), name == std::string("1.parquet") ? "id:INTEGER x:VARCHAR d:DOUBLE day:DATE" : "id:BIGINT x:VARCHAR d:DOUBLE day:DATE") << name;
+    EXPECT_EQ(Types(), name == std::string("1.parquet") ? "id:INTEGER x:VARCHAR d:DOUBLE day:DATE"
+                                                        : "id:BIGINT x:VARCHAR d:DOUBLE day:DATE")
+        << name;
   }
 }
 
@@ -159,7 +173,9 @@ columns:
   - {name: price, type: "decimal(10,2)"}
   - {name: month, type: varchar, expression: "strftime(day, '%Y-%m')"}
   - {name: gone, type: varchar, optional: true})y");
-  EXPECT_EQ(Types(), "id:INTEGER when:TIMESTAMP WITH TIME ZONE day:DATE note:VARCHAR price:DECIMAL(10,2) month:VARCHAR gone:VARCHAR");
+  EXPECT_EQ(
+      Types(),
+      "id:INTEGER when:TIMESTAMP WITH TIME ZONE day:DATE note:VARCHAR price:DECIMAL(10,2) month:VARCHAR gone:VARCHAR");
   EXPECT_EQ(All(), "1|2026-02-01 08:04:00+00|2026-02-03|x|1.24|2026-02|-;2|-|-|-|-|-|-");
 }
 
@@ -174,11 +190,15 @@ TEST_F(LoadTest, NestedJsonBecomesStructsAndLists) {
 {"id":2,"m":{"b":"x"},"l":[2.5],"o":[{"k":1},{"z":true}]}
 )");
   Ok("path: in/*.jsonl\nmode: append", "2026-01-01");
-  EXPECT_EQ(Types(), "id:BIGINT m:STRUCT(a BIGINT, p STRUCT(r VARCHAR), b VARCHAR) l:DOUBLE[] t:TIMESTAMP WITH TIME ZONE o:STRUCT(k BIGINT, z BOOLEAN)[]");
-  EXPECT_EQ(Query("SELECT id, m.a, m.p.r, m.b, l[1], o[2].z, t FROM raw.t ORDER BY id"), "1|1|D|-|1|-|2026-01-01 00:00:00+00;2|-|-|x|2.5|true|-");
+  EXPECT_EQ(Types(),
+            "id:BIGINT m:STRUCT(a BIGINT, p STRUCT(r VARCHAR), b VARCHAR) l:DOUBLE[] t:TIMESTAMP WITH TIME ZONE "
+            "o:STRUCT(k BIGINT, z BOOLEAN)[]");
+  EXPECT_EQ(Query("SELECT id, m.a, m.p.r, m.b, l[1], o[2].z, t FROM raw.t ORDER BY id"),
+            "1|1|D|-|1|-|2026-01-01 00:00:00+00;2|-|-|x|2.5|true|-");
   // New fields and other types, by contract.
   File("in/2.jsonl", "{\"id\":3,\"m\":{\"a\":2.5,\"n\":1}}\n{\"id\":4,\"m\":{\"a\":4}}\n");
-  EXPECT_THAT(Bad("path: in/*.jsonl\nmode: append\ncontract: {columns: freeze}", "2026-01-02"), HasSubstr("'m' has a field 'n'"));
+  EXPECT_THAT(Bad("path: in/*.jsonl\nmode: append\ncontract: {columns: freeze}", "2026-01-02"),
+              HasSubstr("'m' has a field 'n'"));
   EXPECT_THAT(Bad("path: in/*.jsonl\nmode: append", "2026-01-02"), HasSubstr("in/2.jsonl:1"));
   Ok("path: in/*.jsonl\nmode: append\ncontract: {columns: discard_value, data_type: discard_row}", "2026-01-02");
   EXPECT_EQ(Query("SELECT id, m.a FROM raw.t ORDER BY id"), "1|1;2|-;4|4");
@@ -190,14 +210,17 @@ TEST_F(LoadTest, NestedJsonBecomesStructsAndLists) {
 
 TEST_F(LoadTest, ListsCanBecomeChildTables) {
   const char* yaml = "path: in/{%Y-%m-%d}.jsonl\nmode: merge\nkey: [id]\nnested: child_tables";
-  File("in/2026-01-01.jsonl", R"({"id":1,"by":{"name":"A","at":"2026-01-01"},"parts":[{"p":"x","n":1,"s":[1,2]},{"p":"y"}],"tags":["a","b"]}
+  File("in/2026-01-01.jsonl",
+       R"({"id":1,"by":{"name":"A","at":"2026-01-01"},"parts":[{"p":"x","n":1,"s":[1,2]},{"p":"y"}],"tags":["a","b"]}
 {"id":2,"by":{"name":"B"},"parts":[]}
 )");
   Ok(yaml, "2026-01-01");
   EXPECT_EQ(Query("SELECT id, by__name, by__at FROM raw.t ORDER BY id"), "1|A|2026-01-01;2|B|-");
   EXPECT_EQ(Query("SELECT id, _quern_index, p, n FROM raw.t__parts ORDER BY ALL"), "1|0|x|1;1|1|y|-");
   EXPECT_EQ(Query("SELECT id, _quern_index, value FROM raw.t__tags ORDER BY ALL"), "1|0|a;1|1|b");
-  EXPECT_EQ(Query("SELECT p.p, s.value FROM raw.t__parts__s s JOIN raw.t__parts p ON s._quern_parent_id = p._quern_id ORDER BY ALL"), "x|1;x|2");
+  EXPECT_EQ(Query("SELECT p.p, s.value FROM raw.t__parts__s s JOIN raw.t__parts p ON s._quern_parent_id = p._quern_id "
+                  "ORDER BY ALL"),
+            "x|1;x|2");
   EXPECT_EQ(Query("SELECT count(*) FROM raw.t JOIN raw.t__parts p ON p._quern_parent_id = t._quern_id"), "2");
   File("in/2026-01-02.jsonl", "{\"id\":1,\"by\":{\"name\":\"C\"},\"parts\":[{\"p\":\"z\",\"w\":1.5}]}\n");
   Ok(yaml, "2026-01-02");

@@ -11,21 +11,29 @@ namespace {
 // What each letter of a time format looks like in a path.
 const char* LetterRegex(char letter) {
   switch (letter) {
-    case 'Y': return "[0-9]{4}";
+    case 'Y':
+      return "[0-9]{4}";
     case 'm':
     case 'd':
     case 'H':
     case 'M':
     case 'S':
     case 'y':
-    case 'I': return "[0-9]{2}";
-    case 'j': return "[0-9]{3}";
-    case 'f': return "[0-9]{1,6}";
+    case 'I':
+      return "[0-9]{2}";
+    case 'j':
+      return "[0-9]{3}";
+    case 'f':
+      return "[0-9]{1,6}";
     case 'b':
-    case 'B': return "[A-Za-z]{3,9}";
-    case 'p': return "[AaPp][Mm]";
-    case 'z': return "(?:Z|[+-][0-9]{2}:?[0-9]{2})";
-    default: return nullptr;
+    case 'B':
+      return "[A-Za-z]{3,9}";
+    case 'p':
+      return "[AaPp][Mm]";
+    case 'z':
+      return "(?:Z|[+-][0-9]{2}:?[0-9]{2})";
+    default:
+      return nullptr;
   }
 }
 
@@ -35,7 +43,9 @@ struct Compiled {
   int groups = 0;
 };
 
-Error Wrong(std::string message) { return Error(ErrorCode::kInvalidArgument, std::move(message)); }
+Error Wrong(std::string message) {
+  return Error(ErrorCode::kInvalidArgument, std::move(message));
+}
 
 Result<void> CompileTime(std::string_view format, Compiled& out, std::string& letters) {
   if (format.empty()) return Fail(Wrong("'{}' in the path has no time format").Hint("write it as {%Y-%m-%d}"));
@@ -72,7 +82,9 @@ Result<void> CompileTime(std::string_view format, Compiled& out, std::string& le
   return {};
 }
 
-bool IsPlain(std::string_view component) { return component.find_first_of("*?[{") == std::string_view::npos; }
+bool IsPlain(std::string_view component) {
+  return component.find_first_of("*?[{") == std::string_view::npos;
+}
 
 }  // namespace
 

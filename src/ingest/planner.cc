@@ -70,8 +70,10 @@ LoadPlan PlanLoad(Mode mode, const std::vector<SourceFile>& files, const std::ma
       for (const SourceFile& file : group.files) there.insert(file.path);
       for (const auto& [path, loaded] : remembered) fresh = fresh || !there.contains(path);
     }
-    if (fresh) plan.groups.push_back(std::move(group));
-    else plan.superseded.clear();
+    if (fresh)
+      plan.groups.push_back(std::move(group));
+    else
+      plan.superseded.clear();
     return plan;
   }
 

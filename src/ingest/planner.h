@@ -9,9 +9,9 @@
 namespace quern::ingest {
 
 // The Delta `txn` actions in which a table remembers its files. One of each per file, committed with the rows.
-inline constexpr std::string_view kFileTxn = "quern-file/";         ///< version: the loading run's logical date in ms
-inline constexpr std::string_view kContentTxn = "quern-content/";   ///< version: Fingerprint() of the file
-inline constexpr std::string_view kRowsTxn = "quern-rows/";         ///< version: rows that arrived in the file
+inline constexpr std::string_view kFileTxn = "quern-file/";        ///< version: the loading run's logical date in ms
+inline constexpr std::string_view kContentTxn = "quern-content/";  ///< version: Fingerprint() of the file
+inline constexpr std::string_view kRowsTxn = "quern-rows/";        ///< version: rows that arrived in the file
 inline constexpr int64_t kForgotten = -1;  ///< version of a file whose load was undone; the warehouse takes it for none
 
 /// What a table remembers of one file.
@@ -30,20 +30,21 @@ struct LoadGroup {
 };
 
 struct LoadPlan {
-  std::vector<LoadGroup> groups;          ///< nothing to do when empty
-  std::vector<SourceFile> superseded;     ///< replace: older files that a newer one makes pointless; remembered, not read
-  std::vector<SourceFile> changed;        ///< loaded before, and their content is another now
-  std::vector<SourceFile> late;           ///< history: before what was applied already
-  int64_t waiting = 0;                    ///< files whose logical time is after the interval's end
-  int64_t known = 0;                      ///< files loaded before
+  std::vector<LoadGroup> groups;       ///< nothing to do when empty
+  std::vector<SourceFile> superseded;  ///< replace: older files that a newer one makes pointless; remembered, not read
+  std::vector<SourceFile> changed;     ///< loaded before, and their content is another now
+  std::vector<SourceFile> late;        ///< history: before what was applied already
+  int64_t waiting = 0;                 ///< files whose logical time is after the interval's end
+  int64_t known = 0;                   ///< files loaded before
 };
 
 /// Which of the files are due and how they are loaded. Pure.
-/// `files` are in order (FindFiles); `remembered` is what the table says; `fingerprint` is asked only for files that were
-/// loaded before and may have changed.
+/// `files` are in order (FindFiles); `remembered` is what the table says; `fingerprint` is asked only for files that
+/// were loaded before and may have changed.
 /// - due: logical time <= `until`; a file without time always.
 /// - append, merge, delete_insert: all new files, one group. history: one group for each logical time.
-/// - replace: with time, the newest due logical time's files when any of them is new or changed; without, all files when any
+/// - replace: with time, the newest due logical time's files when any of them is new or changed; without, all files
+/// when any
 ///   is new, changed, or gone.
 LoadPlan PlanLoad(Mode mode, const std::vector<SourceFile>& files, const std::map<std::string, LoadedFile>& remembered,
                   Timestamp until, const std::map<std::string, int64_t>& fingerprints);

@@ -6,7 +6,9 @@
 namespace quern::ingest {
 namespace {
 
-Timestamp Day(int day) { return *ParseTimestamp(fmt::format("2026-01-{:02}", day), TimeZone::Utc()); }
+Timestamp Day(int day) {
+  return *ParseTimestamp(fmt::format("2026-01-{:02}", day), TimeZone::Utc());
+}
 
 SourceFile File(const std::string& path, int day) {
   SourceFile file;
@@ -50,14 +52,20 @@ TEST(PlannerTest, HistoryGoesTimeByTime) {
 TEST(PlannerTest, ReplaceTakesTheNewest) {
   EXPECT_EQ(Show(PlanLoad(Mode::kReplace, kFiles, {}, Day(2), {})), "[bc] superseded:a waiting:1");
   EXPECT_EQ(Show(PlanLoad(Mode::kReplace, kFiles, {{"b", {}}, {"c", {}}}, Day(2), {})), " waiting:1");
-  EXPECT_EQ(Show(PlanLoad(Mode::kReplace, kFiles, {{"b", {1, 5}}, {"c", {1, 6}}}, Day(2), {{"b", 7}, {"c", 6}})), "[bc] superseded:a changed:b waiting:1");
+  EXPECT_EQ(Show(PlanLoad(Mode::kReplace, kFiles, {{"b", {1, 5}}, {"c", {1, 6}}}, Day(2), {{"b", 7}, {"c", 6}})),
+            "[bc] superseded:a changed:b waiting:1");
   const std::vector<SourceFile> untimed = {File("a", 0), File("b", 0)};
   EXPECT_EQ(Show(PlanLoad(Mode::kReplace, untimed, {{"a", {}}, {"b", {}}}, Day(2), {})), "");
   EXPECT_EQ(Show(PlanLoad(Mode::kReplace, untimed, {{"a", {}}, {"b", {}}, {"gone", {}}}, Day(2), {})), "[ab]");
 }
 
 TEST(PlannerTest, MemoryIsReadFromTxns) {
-  const auto files = RememberedFiles({{"quern-file/a", 5}, {"quern-content/a", 7}, {"quern-rows/a", 9}, {"quern-file/b", -1}, {"quern-rows/b", 3}, {"quern-file/c/d", 0}});
+  const auto files = RememberedFiles({{"quern-file/a", 5},
+                                      {"quern-content/a", 7},
+                                      {"quern-rows/a", 9},
+                                      {"quern-file/b", -1},
+                                      {"quern-rows/b", 3},
+                                      {"quern-file/c/d", 0}});
   ASSERT_EQ(files.size(), 2u);
   EXPECT_EQ(files.at("a").run, 5);
   EXPECT_EQ(files.at("a").content, 7);
@@ -78,9 +86,12 @@ TEST(RowCheckTest, ComparesWithTheMedian) {
 
 TEST(RowCheckTest, FilesOfOneTimeAreOneLoad) {
   const auto pattern = *PathPattern::Parse("in/{%Y-%m-%d}*.csv");
-  const std::map<std::string, LoadedFile> remembered = {
-      {"in/2026-01-01a.csv", {1, 1, 10}}, {"in/2026-01-01b.csv", {1, 1, 5}}, {"in/2026-01-02.csv", {1, 1, 7}}, {"in/2026-01-03.csv", {2, 1, 8}}};
-  EXPECT_EQ(EarlierLoads(pattern, TimeZone::Utc(), remembered, {File("in/2026-01-03.csv", 3)}), (std::vector<int64_t>{7, 15}));
+  const std::map<std::string, LoadedFile> remembered = {{"in/2026-01-01a.csv", {1, 1, 10}},
+                                                        {"in/2026-01-01b.csv", {1, 1, 5}},
+                                                        {"in/2026-01-02.csv", {1, 1, 7}},
+                                                        {"in/2026-01-03.csv", {2, 1, 8}}};
+  EXPECT_EQ(EarlierLoads(pattern, TimeZone::Utc(), remembered, {File("in/2026-01-03.csv", 3)}),
+            (std::vector<int64_t>{7, 15}));
 }
 
 }  // namespace

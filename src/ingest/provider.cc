@@ -26,8 +26,10 @@ bool Retryable(const Error& error) {
     case ErrorCode::kSqlBind:
     case ErrorCode::kSqlSyntax:
     case ErrorCode::kUnsupportedFeature:
-    case ErrorCode::kCorruptLog: return false;
-    default: return true;
+    case ErrorCode::kCorruptLog:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -86,8 +88,11 @@ class LoadTask : public schedule::Task {
     for (const warehouse::Commit& commit : report.commits) {
       commits.push_back({{"table", commit.table.ToString()}, {"version", commit.version}});
     }
-    result.details = {{"mode", ModeName(config_.mode)}, {"files", files}, {"commits", commits},
-                      {"warnings", report.warnings}, {"notes", report.notes}};
+    result.details = {{"mode", ModeName(config_.mode)},
+                      {"files", files},
+                      {"commits", commits},
+                      {"warnings", report.warnings},
+                      {"notes", report.notes}};
     if (report.status != LoadReport::Status::kLoaded) {
       result.status = report.warnings.empty() ? TaskStatus::kNoOp : TaskStatus::kWarned;
       return result;
@@ -137,7 +142,8 @@ std::vector<schedule::Node> IngestProvider::Load(Diagnostics& diagnostics) {
       std::error_code error;
       const std::string prefix = Lower(table.name) + "__";
       std::vector<std::string> children;
-      for (fs::directory_iterator it(options_.warehouse_root / table.schema, error), end; !error && it != end; it.increment(error)) {
+      for (fs::directory_iterator it(options_.warehouse_root / table.schema, error), end; !error && it != end;
+           it.increment(error)) {
         const std::string name = it->path().filename().string();
         if (Lower(name).starts_with(prefix)) children.push_back(name);
       }
@@ -177,31 +183,38 @@ void IngestProvider::CheckTable(const TableConfig& table, warehouse::Warehouse& 
   };
   for (const std::string& key : table.key) {
     if (has(key) || table.FindColumn(key) != nullptr) continue;
-    diagnostics.Add(Error(ErrorCode::kContract, fmt::format("key names the column '{}', which the table {} does not have", key, name.ToString()))
-                        .At(table.pos)
-                        .Hint(DidYouMean(key, names)));
+    diagnostics.Add(
+        Error(ErrorCode::kContract,
+              fmt::format("key names the column '{}', which the table {} does not have", key, name.ToString()))
+            .At(table.pos)
+            .Hint(DidYouMean(key, names)));
   }
-  const bool partitions_differ = !std::equal(table.partition_by.begin(), table.partition_by.end(), info->partition_columns.begin(),
-                                             info->partition_columns.end(), [](const auto& a, const auto& b) { return EqualsIgnoreCase(a, b); });
+  const bool partitions_differ =
+      !std::equal(table.partition_by.begin(), table.partition_by.end(), info->partition_columns.begin(),
+                  info->partition_columns.end(), [](const auto& a, const auto& b) { return EqualsIgnoreCase(a, b); });
   if (partitions_differ && table.mode != Mode::kReplace) {
-    diagnostics.Warn(Error(ErrorCode::kContract, fmt::format("the table {} is partitioned by ({}), not by ({})", name.ToString(),
-                                                             Join(info->partition_columns, ", "), Join(table.partition_by, ", ")))
-                         .At(table.pos)
-                         .Hint("--full-refresh makes it anew"));
+    diagnostics.Warn(
+        Error(ErrorCode::kContract, fmt::format("the table {} is partitioned by ({}), not by ({})", name.ToString(),
+                                                Join(info->partition_columns, ", "), Join(table.partition_by, ", ")))
+            .At(table.pos)
+            .Hint("--full-refresh makes it anew"));
   }
   for (const engine::Column& column : info->columns) {
     const ColumnConfig* declared = table.FindColumn(column.name);
     if (declared == nullptr || !declared->type) continue;
     const auto type = Type::Parse(column.type, Type::From::kEngine);
     if (!type || Fits(*type, *declared->type)) continue;
-    diagnostics.Add(Error(ErrorCode::kContract, fmt::format("column '{}' is declared {}, and the table {} has it as {}", column.name,
-                                                            declared->type->ToSql(), name.ToString(), type->ToSql()))
-                        .At(declared->pos)
-                        .Hint("--full-refresh makes the table anew from all files"));
+    diagnostics.Add(
+        Error(ErrorCode::kContract, fmt::format("column '{}' is declared {}, and the table {} has it as {}",
+                                                column.name, declared->type->ToSql(), name.ToString(), type->ToSql()))
+            .At(declared->pos)
+            .Hint("--full-refresh makes the table anew from all files"));
   }
 }
 
-Result<void> IngestProvider::BeginRun(const RunContext&, const std::vector<const schedule::Node*>&) { return {}; }
+Result<void> IngestProvider::BeginRun(const RunContext&, const std::vector<const schedule::Node*>&) {
+  return {};
+}
 
 Result<std::unique_ptr<schedule::Task>> IngestProvider::MakeTask(const schedule::Node& node, const RunContext&) {
   for (const TableConfig& table : tables_) {
@@ -210,6 +223,8 @@ Result<std::unique_ptr<schedule::Task>> IngestProvider::MakeTask(const schedule:
   return Fail(Error(ErrorCode::kUnknownNode, fmt::format("{} is no load of this project", node.id)));
 }
 
-Result<void> IngestProvider::EndRun(const RunContext&, const std::vector<schedule::FinishedTask>&) { return {}; }
+Result<void> IngestProvider::EndRun(const RunContext&, const std::vector<schedule::FinishedTask>&) {
+  return {};
+}
 
 }  // namespace quern::ingest

@@ -17,7 +17,8 @@ struct ProviderOptions {
   std::filesystem::path warehouse_root{};  ///< where tables lie: child tables that exist are among a node's writes
   std::filesystem::path temp{};            ///< for copies of broken files; empty: <warehouse_root>/.tmp
   int threads = 2;                         ///< that read files
-  std::function<Result<warehouse::Warehouse*>()> warehouse{};  ///< opened when first needed; called from several threads
+  std::function<Result<warehouse::Warehouse*>()>
+      warehouse{};  ///< opened when first needed; called from several threads
 };
 
 /// ingest/*.yml as nodes `ingest.<name>`, and loads as their tasks.
@@ -30,7 +31,8 @@ class IngestProvider : public schedule::NodeProvider {
   /// Looks at the tables that exist: keys, partitions and declared types that do not go with them.
   void Check(Diagnostics& diagnostics) override;
   Result<void> BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) override;
-  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node, const schedule::RunContext& run) override;
+  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node,
+                                                   const schedule::RunContext& run) override;
   Result<void> EndRun(const schedule::RunContext& run, const std::vector<schedule::FinishedTask>& tasks) override;
 
   const std::vector<TableConfig>& tables() const { return tables_; }

@@ -40,7 +40,8 @@ std::string Scan(const std::string& text, CsvDialect dialect = {}, size_t block 
       out += fmt::format("!{}@{}", record.reason, record.column);
       continue;
     }
-    for (size_t i = 0; i < record.fields.size(); ++i) out += (i == 0 ? ":" : "|") + ReplaceAll(Unquote(record.fields[i], dialect), "\n", "/");
+    for (size_t i = 0; i < record.fields.size(); ++i)
+      out += (i == 0 ? ":" : "|") + ReplaceAll(Unquote(record.fields[i], dialect), "\n", "/");
   }
   return out;
 }
@@ -48,7 +49,9 @@ std::string Scan(const std::string& text, CsvDialect dialect = {}, size_t block 
 TEST(CsvScannerTest, CutsRecords) {
   EXPECT_EQ(Scan(""), "");
   EXPECT_EQ(Scan("a,b\n1,2"), "1:a|b 2:1|2");
-  EXPECT_EQ(Scan("\xEF\xBB\xBF" "a,b\r\n1,2\r\n"), "1:a|b 2:1|2");
+  EXPECT_EQ(Scan("\xEF\xBB\xBF"
+                 "a,b\r\n1,2\r\n"),
+            "1:a|b 2:1|2");
   EXPECT_EQ(Scan("a\rb\r"), "1:a 2:b");
   EXPECT_EQ(Scan("a,\n\n\n,b\n"), "1:a| 4:|b");
   EXPECT_EQ(Scan("\"x\ny\",\"q\"\"r\"\n2,3\n"), "1:x/y|q\"r 3:2|3");
@@ -99,10 +102,12 @@ TEST(JsonLineScannerTest, ChecksEachLine) {
   for (const size_t block : {1u, 5u, 1000u}) {
     EXPECT_EQ(ScanJson("{\"a\":1}\n\n {\"a\":{\"a\":[]}} \r\n{\"a\":1", block), "1 3 4!malformed JSON");
     EXPECT_EQ(ScanJson("5\n[1]\n{\"a\":1,\"a\":2}\n{}{}\n{\"\xff\":1}\n", block),
-              "1!not a JSON object 2!a JSON array, not an object 3!the key 'a' appears twice 4!malformed JSON 5!invalid UTF-8");
+              "1!not a JSON object 2!a JSON array, not an object 3!the key 'a' appears twice 4!malformed JSON "
+              "5!invalid UTF-8");
     EXPECT_EQ(ScanJson("", block), "");
   }
-  EXPECT_EQ(ScanJson("{\"a\":" + std::string(300, '[') + std::string(300, ']') + "}\n"), "1!JSON nested deeper than 200 levels");
+  EXPECT_EQ(ScanJson("{\"a\":" + std::string(300, '[') + std::string(300, ']') + "}\n"),
+            "1!JSON nested deeper than 200 levels");
 }
 
 }  // namespace

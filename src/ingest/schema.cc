@@ -33,8 +33,9 @@ class Planner {
     for (size_t i = 0; i < sources_.size(); ++i) {
       const std::string target = TargetName(sources_[i]);
       if (Lower(target).starts_with("_quern_")) {
-        return Fail(Broken(config_, file_, fmt::format("the column '{}' of the files has a name of Quern's own", target))
-                        .Hint(fmt::format("rename it: columns: [{{name: ..., source: {}}}]", sources_[i].name)));
+        return Fail(
+            Broken(config_, file_, fmt::format("the column '{}' of the files has a name of Quern's own", target))
+                .Hint(fmt::format("rename it: columns: [{{name: ..., source: {}}}]", sources_[i].name)));
       }
       if (!by_target.emplace(Lower(target), static_cast<int>(i)).second) {
         return Fail(Broken(config_, file_, fmt::format("two columns of the files become the column '{}'", target))
@@ -58,7 +59,8 @@ class Planner {
   }
   bool InKey(std::string_view name) const {
     if (config_.mode != Mode::kMerge && config_.mode != Mode::kHistory) return false;
-    return std::any_of(config_.key.begin(), config_.key.end(), [&](const auto& k) { return EqualsIgnoreCase(k, name); });
+    return std::any_of(config_.key.begin(), config_.key.end(),
+                       [&](const auto& k) { return EqualsIgnoreCase(k, name); });
   }
   void Remember(PlannedColumn column) {
     done_.insert(Lower(column.name));
@@ -81,8 +83,9 @@ class Planner {
     if (!column.nullable) {
       std::vector<std::string> names;
       for (const SourceColumn& source : sources_) names.push_back(source.name);
-      return Fail(Broken(config_, where, fmt::format("the file has no column '{}', which may not be null", SourceName(column)))
-                      .Hint(DidYouMean(SourceName(column), names)));
+      return Fail(
+          Broken(config_, where, fmt::format("the file has no column '{}', which may not be null", SourceName(column)))
+              .Hint(DidYouMean(SourceName(column), names)));
     }
     if (may_lack || json) return {};
     if (declared || config_.contract.columns == Rule::kFreeze) {
@@ -106,10 +109,11 @@ class Planner {
     column.type = table.type;
     if (column.fixed() && !(*column.config->type == table.type)) {
       if (!Fits(table.type, *column.config->type)) {
-        return Fail(Error(ErrorCode::kContract, fmt::format("column '{}' is declared {}, and the table has it as {}", column.name,
-                                                            column.config->type->ToSql(), table.type.ToSql()))
-                        .At(column.config->pos)
-                        .Hint("--full-refresh makes the table anew from all files"));
+        return Fail(
+            Error(ErrorCode::kContract, fmt::format("column '{}' is declared {}, and the table has it as {}",
+                                                    column.name, column.config->type->ToSql(), table.type.ToSql()))
+                .At(column.config->pos)
+                .Hint("--full-refresh makes the table anew from all files"));
       }
       column.was = table.type;
       column.type = *column.config->type;
@@ -135,12 +139,18 @@ class Planner {
     if (!fields.empty()) {
       switch (column.fixed() && config_.contract.columns == Rule::kEvolve ? Rule::kFreeze : config_.contract.columns) {
         case Rule::kFreeze:
-          return Fail(Broken(config_, file_, fmt::format("'{}' has a field '{}' that the table does not have", column.name, fields[0]))
+          return Fail(Broken(config_, file_,
+                             fmt::format("'{}' has a field '{}' that the table does not have", column.name, fields[0]))
                           .Hint(column.fixed() ? "its type is declared: add the field there"
                                                : "the contract says columns: freeze"));
-        case Rule::kDiscardValue: column.drop_new_fields = true; break;
-        case Rule::kDiscardRow: break;
-        case Rule::kEvolve: Evolve(column, Widen(column.type, Keep(source.type, column.type))); break;
+        case Rule::kDiscardValue:
+          column.drop_new_fields = true;
+          break;
+        case Rule::kDiscardRow:
+          break;
+        case Rule::kEvolve:
+          Evolve(column, Widen(column.type, Keep(source.type, column.type)));
+          break;
       }
     }
     const Type rest = WithoutNewFields(source.type, column.type);
@@ -156,9 +166,12 @@ class Planner {
     if (from.kind != Type::Kind::kStruct) return to;
     Type out = to;
     for (const Type::Field& field : from.fields) {
-      auto it = std::find_if(out.fields.begin(), out.fields.end(), [&](const auto& f) { return EqualsIgnoreCase(f.name, field.name); });
-      if (it == out.fields.end()) out.fields.push_back(field);
-      else it->type = Keep(field.type, it->type);
+      auto it = std::find_if(out.fields.begin(), out.fields.end(),
+                             [&](const auto& f) { return EqualsIgnoreCase(f.name, field.name); });
+      if (it == out.fields.end())
+        out.fields.push_back(field);
+      else
+        it->type = Keep(field.type, it->type);
     }
     return out;
   }
@@ -182,18 +195,24 @@ class Planner {
           std::vector<std::string> names;
           for (const TableColumn& table : *existing_) names.push_back(table.name);
           std::string hint = DidYouMean(name, names);
-          return Fail(Broken(config_, file_, fmt::format("the file has a column '{}' that the table does not have", name))
-                          .Hint(hint.empty() ? "the contract says columns: freeze" : hint));
+          return Fail(
+              Broken(config_, file_, fmt::format("the file has a column '{}' that the table does not have", name))
+                  .Hint(hint.empty() ? "the contract says columns: freeze" : hint));
         }
         case Rule::kDiscardValue:
           plan_.notes.push_back(fmt::format("the new column '{}' is left out", name));
           return {};
-        case Rule::kDiscardRow: plan_.unwanted.push_back(index); return {};
-        case Rule::kEvolve: plan_.notes.push_back(fmt::format("new column '{}'", name)); break;
+        case Rule::kDiscardRow:
+          plan_.unwanted.push_back(index);
+          return {};
+        case Rule::kEvolve:
+          plan_.notes.push_back(fmt::format("new column '{}'", name));
+          break;
       }
     }
     if (column.config != nullptr && !source.missing_in.empty()) QUERN_TRY(Missing(column, source.missing_in));
-    if (column.config == nullptr && !source.missing_in.empty() && !column.nullable) QUERN_TRY(Missing(column, source.missing_in));
+    if (column.config == nullptr && !source.missing_in.empty() && !column.nullable)
+      QUERN_TRY(Missing(column, source.missing_in));
     if (column.fixed()) {
       column.type = *column.config->type;
       QUERN_TRY(FitNested(column, source));
@@ -222,7 +241,8 @@ class Planner {
       if (done_.contains(Lower(name))) continue;
       std::string hint = DidYouMean(name, known);
       if (hint.empty()) hint = "the columns are " + Join(known, ", ");
-      return Fail(Error(ErrorCode::kContract, fmt::format("{} names the column '{}', which the files of {} do not have", what, name, config_.name))
+      return Fail(Error(ErrorCode::kContract, fmt::format("{} names the column '{}', which the files of {} do not have",
+                                                          what, name, config_.name))
                       .At(config_.pos)
                       .Hint(hint));
     }
@@ -254,7 +274,8 @@ Type WithoutNewFields(const Type& from, const Type& to) {
   Type out(Type::Kind::kStruct);
   for (const Type::Field& field : from.fields) {
     for (const Type::Field& other : to.fields) {
-      if (EqualsIgnoreCase(field.name, other.name)) out.fields.push_back({field.name, WithoutNewFields(field.type, other.type)});
+      if (EqualsIgnoreCase(field.name, other.name))
+        out.fields.push_back({field.name, WithoutNewFields(field.type, other.type)});
     }
   }
   return out;

@@ -11,22 +11,27 @@ using Kind = Type::Kind;
 
 TableConfig Config(const std::string& rest) {
   Diagnostics diagnostics;
-  auto tables = ParseIngestFile("tables:\n  - name: t\n    path: in/*.csv\n    mode: append\n" + rest, "ingest/t.yml", diagnostics);
+  auto tables = ParseIngestFile("tables:\n  - name: t\n    path: in/*.csv\n    mode: append\n" + rest, "ingest/t.yml",
+                                diagnostics);
   for (const Error& error : diagnostics.errors()) ADD_FAILURE() << error.ToString();
   return tables.at(0);
 }
 
-SourceColumn Text(const std::string& name, const std::string& missing = "") { return {name, Raw::kText, {}, "", missing, {}}; }
+SourceColumn Text(const std::string& name, const std::string& missing = "") {
+  return {name, Raw::kText, {}, "", missing, {}};
+}
 SourceColumn JsonColumn(const std::string& name, const char* structure) {
   return {name, Raw::kJson, Type::OfJsonStructure(nlohmann::ordered_json::parse(structure)), "", "", {name}};
 }
 
-std::string Plan(const TableConfig& config, const std::optional<std::vector<TableColumn>>& existing, const std::vector<SourceColumn>& sources) {
+std::string Plan(const TableConfig& config, const std::optional<std::vector<TableColumn>>& existing,
+                 const std::vector<SourceColumn>& sources) {
   auto plan = PlanSchema(config, existing, sources, "in/1.csv");
   if (!plan) return plan.error().ToString();
   std::string text;
   for (const PlannedColumn& column : plan->columns) {
-    text += fmt::format("{}{}:{}{}{}{}", text.empty() ? "" : " ", column.name, column.type.kind == Kind::kUnknown ? "?" : column.type.ToSql(),
+    text += fmt::format("{}{}:{}{}{}{}", text.empty() ? "" : " ", column.name,
+                        column.type.kind == Kind::kUnknown ? "?" : column.type.ToSql(),
                         column.source < 0 ? "(none)" : "", column.exists ? "" : "+", column.was ? "!" : "");
   }
   for (const int i : plan->unwanted) text += fmt::format(" unwanted:{}", i);
@@ -37,7 +42,8 @@ const std::vector<TableColumn> kTable = {{"Id", Kind::kBigInt, true}, {"x", Kind
 
 TEST(SchemaTest, ANewTableTakesAll) {
   EXPECT_EQ(Plan(Config(""), {}, {Text("a"), Text("b")}), "a:?+ b:?+");
-  EXPECT_EQ(Plan(Config("    columns: [{name: c, source: b, type: date}]\n"), {}, {Text("a"), Text("b")}), "a:?+ c:DATE+");
+  EXPECT_EQ(Plan(Config("    columns: [{name: c, source: b, type: date}]\n"), {}, {Text("a"), Text("b")}),
+            "a:?+ c:DATE+");
 }
 
 TEST(SchemaTest, ATableKeepsItsOrderAndNames) {
@@ -46,15 +52,21 @@ TEST(SchemaTest, ATableKeepsItsOrderAndNames) {
 }
 
 TEST(SchemaTest, NewColumnsFollowTheContract) {
-  EXPECT_THAT(Plan(Config("    contract: {columns: freeze}\n"), kTable, {Text("id"), Text("x"), Text("idd")}), HasSubstr("did you mean 'Id'"));
-  EXPECT_EQ(Plan(Config("    contract: {columns: discard_row}\n"), kTable, {Text("id"), Text("x"), Text("n")}), "Id:BIGINT x:VARCHAR unwanted:2");
-  EXPECT_EQ(Plan(Config("    contract: {columns: discard_value}\n"), kTable, {Text("id"), Text("x"), Text("n")}), "Id:BIGINT x:VARCHAR");
+  EXPECT_THAT(Plan(Config("    contract: {columns: freeze}\n"), kTable, {Text("id"), Text("x"), Text("idd")}),
+              HasSubstr("did you mean 'Id'"));
+  EXPECT_EQ(Plan(Config("    contract: {columns: discard_row}\n"), kTable, {Text("id"), Text("x"), Text("n")}),
+            "Id:BIGINT x:VARCHAR unwanted:2");
+  EXPECT_EQ(Plan(Config("    contract: {columns: discard_value}\n"), kTable, {Text("id"), Text("x"), Text("n")}),
+            "Id:BIGINT x:VARCHAR");
 }
 
 TEST(SchemaTest, DeclaredColumnsMustBeThere) {
-  EXPECT_THAT(Plan(Config("    columns: [{name: n}]\n"), {}, {Text("a")}), HasSubstr("in/1.csv:1: error Q0802: the file has no column 'n'"));
-  EXPECT_THAT(Plan(Config("    columns: [{name: n}]\n"), {}, {Text("a"), Text("n", "in/7.csv")}), HasSubstr("in/7.csv:1"));
-  EXPECT_EQ(Plan(Config("    columns: [{name: n, optional: true, type: date}]\n"), {}, {Text("a")}), "a:?+ n:DATE(none)+");
+  EXPECT_THAT(Plan(Config("    columns: [{name: n}]\n"), {}, {Text("a")}),
+              HasSubstr("in/1.csv:1: error Q0802: the file has no column 'n'"));
+  EXPECT_THAT(Plan(Config("    columns: [{name: n}]\n"), {}, {Text("a"), Text("n", "in/7.csv")}),
+              HasSubstr("in/7.csv:1"));
+  EXPECT_EQ(Plan(Config("    columns: [{name: n, optional: true, type: date}]\n"), {}, {Text("a")}),
+            "a:?+ n:DATE(none)+");
   EXPECT_EQ(Plan(Config("    columns: [{name: n, optional: true}]\n"), {}, {Text("a")}), "a:?+");
 }
 
@@ -81,7 +93,8 @@ TEST(TypeTest, ReadsAndWritesSql) {
   EXPECT_EQ(sql("decimal(10, 2)", Type::From::kUser), "DECIMAL(10,2)");
   EXPECT_EQ(sql("string", Type::From::kUser), "VARCHAR");
   EXPECT_EQ(sql("varchar(20)", Type::From::kUser), "VARCHAR");
-  EXPECT_EQ(sql("STRUCT(a BIGINT, \"b \"\"c\" VARCHAR[])[]", Type::From::kEngine), "STRUCT(\"a\" BIGINT, \"b \"\"c\" VARCHAR[])[]");
+  EXPECT_EQ(sql("STRUCT(a BIGINT, \"b \"\"c\" VARCHAR[])[]", Type::From::kEngine),
+            "STRUCT(\"a\" BIGINT, \"b \"\"c\" VARCHAR[])[]");
   EXPECT_EQ(sql("MAP(VARCHAR, DOUBLE)", Type::From::kEngine), "MAP(VARCHAR, DOUBLE)");
   EXPECT_EQ(sql("ENUM('a', 'b)')", Type::From::kEngine), "VARCHAR");
   EXPECT_EQ(sql("UHUGEINT", Type::From::kEngine), "VARCHAR");

@@ -19,16 +19,23 @@ constexpr size_t kMaxKeptText = 100'000;        // of a rejected row, in the qua
 
 std::string CompressionSql(Compression compression) {
   switch (compression) {
-    case Compression::kGzip: return "'gzip'";
-    case Compression::kZstd: return "'zstd'";
-    case Compression::kNone: break;
+    case Compression::kGzip:
+      return "'gzip'";
+    case Compression::kZstd:
+      return "'zstd'";
+    case Compression::kNone:
+      break;
   }
   return "'none'";
 }
 
-std::string Character(char c) { return QuoteLiteral(c == 0 ? std::string() : std::string(1, c)); }
+std::string Character(char c) {
+  return QuoteLiteral(c == 0 ? std::string() : std::string(1, c));
+}
 
-std::string CsvField(std::string_view text) { return "\"" + ReplaceAll(std::string(text), "\"", "\"\"") + "\""; }
+std::string CsvField(std::string_view text) {
+  return "\"" + ReplaceAll(std::string(text), "\"", "\"\"") + "\"";
+}
 
 // Bytes that are no UTF-8 as U+FFFD, and not more of them than anybody reads.
 std::string Printable(std::string_view bytes) {
@@ -58,7 +65,8 @@ class CopyWriter {
     std::error_code error;
     const fs::space_info space = fs::space(path_.parent_path(), error);
     if (!error && space.available < (1u << 20)) {
-      return Fail(Error(ErrorCode::kNoSpace, fmt::format("No space left on the device of {}", path_.parent_path().string())));
+      return Fail(
+          Error(ErrorCode::kNoSpace, fmt::format("No space left on the device of {}", path_.parent_path().string())));
     }
     return Fail(Error(ErrorCode::kIo, fmt::format("cannot write {}", path_.string())));
   }
@@ -87,12 +95,18 @@ Source::~Source() {
 Result<std::unique_ptr<Source>> Source::Open(const TableConfig& config, std::vector<SourceFile> files,
                                              const fs::path& project, const fs::path& temp,
                                              engine::Connection& connection, const Cancellation& cancellation) {
-  std::unique_ptr<Source> source(new Source(config, std::move(files), project, temp / ("ingest-" + RandomUuid()),
-                                            connection, cancellation));
+  std::unique_ptr<Source> source(
+      new Source(config, std::move(files), project, temp / ("ingest-" + RandomUuid()), connection, cancellation));
   switch (config.format) {
-    case Format::kCsv: QUERN_TRY(source->OpenCsv()); break;
-    case Format::kJsonLines: QUERN_TRY(source->OpenJson()); break;
-    case Format::kParquet: QUERN_TRY(source->OpenParquet()); break;
+    case Format::kCsv:
+      QUERN_TRY(source->OpenCsv());
+      break;
+    case Format::kJsonLines:
+      QUERN_TRY(source->OpenJson());
+      break;
+    case Format::kParquet:
+      QUERN_TRY(source->OpenParquet());
+      break;
   }
   return source;
 }
@@ -117,8 +131,8 @@ Result<void> Source::OpenCsv() {
     headers.push_back(header);
     if (header.empty()) {
       if (config_.skip_empty_files) continue;
-      return Fail(Error(ErrorCode::kBadRow, config_.csv.header ? "the file is empty: it has not even a header line"
-                                                               : "the file is empty")
+      return Fail(Error(ErrorCode::kBadRow,
+                        config_.csv.header ? "the file is empty: it has not even a header line" : "the file is empty")
                       .At({file.path, 1})
                       .Hint("`empty_files: skip` takes empty files for files without rows"));
     }
@@ -133,9 +147,10 @@ Result<void> Source::OpenCsv() {
       for (const char c : {',', ';', '\t', '|'}) {
         if (c == config_.csv.delimiter || header[0].find(c) == std::string::npos) continue;
         const std::string shown = c == '\t' ? "\\t" : std::string(1, c);
-        return Fail(Error(ErrorCode::kBadRow, fmt::format("the header is one column, '{}'", header[0]))
-                        .At({file.path, 1, 1})
-                        .Hint(fmt::format("the values seem to be separated by '{0}': csv: {{delimiter: \"{0}\"}}", shown)));
+        return Fail(
+            Error(ErrorCode::kBadRow, fmt::format("the header is one column, '{}'", header[0]))
+                .At({file.path, 1, 1})
+                .Hint(fmt::format("the values seem to be separated by '{0}': csv: {{delimiter: \"{0}\"}}", shown)));
       }
     }
     const auto [it, fresh] = known.try_emplace({header, CompressionOfName(file.path)}, groups_.size());
@@ -203,8 +218,10 @@ Result<void> Source::ReadStructure() {
   for (const auto& item : structure.items()) {
     if (item.key().empty()) return Fail(Error(ErrorCode::kContract, "a row has an empty key").At({files_[0].path}));
     Type type = Type::OfJsonStructure(item.value());
-    if (config_.child_tables && type.nested()) Unfold(type, {item.key()});
-    else columns_.push_back({item.key(), Raw::kJson, std::move(type), "", "", {item.key()}});
+    if (config_.child_tables && type.nested())
+      Unfold(type, {item.key()});
+    else
+      columns_.push_back({item.key(), Raw::kJson, std::move(type), "", "", {item.key()}});
   }
   std::set<std::string> seen;
   for (const SourceColumn& column : columns_) {
@@ -226,8 +243,10 @@ void Source::Unfold(const Type& type, std::vector<std::string> path) {
     }
     return;
   }
-  if (type.kind == Type::Kind::kList) children_.push_back({Join(path, "__"), std::move(path), type.fields[0].type});
-  else columns_.push_back({Join(path, "__"), Raw::kJson, type, "", "", std::move(path)});
+  if (type.kind == Type::Kind::kList)
+    children_.push_back({Join(path, "__"), std::move(path), type.fields[0].type});
+  else
+    columns_.push_back({Join(path, "__"), Raw::kJson, type, "", "", std::move(path)});
 }
 
 // The value at a path, NULL where it is a JSON null or not there.
@@ -256,8 +275,8 @@ Result<void> Source::OpenParquet() {
     if (files_[i].size == 0) {
       return Fail(Error(ErrorCode::kCorrupt, "the file is empty: it is no Parquet file").At({files_[i].path}));
     }
-    auto described = connection_.Describe(
-        fmt::format("SELECT * FROM read_parquet({}, hive_partitioning=false)", QuoteLiteral(files_[i].absolute.string())));
+    auto described = connection_.Describe(fmt::format("SELECT * FROM read_parquet({}, hive_partitioning=false)",
+                                                      QuoteLiteral(files_[i].absolute.string())));
     if (!described) {
       return Fail(Error(ErrorCode::kCorrupt, Place(std::move(described).error()).message())
                       .At({files_[i].path})
@@ -300,9 +319,8 @@ std::string Source::FileList(const std::vector<size_t>& files) const {
 std::string Source::PathOfFilename() const {
   if (files_.size() == 1) return QuoteLiteral(files_[0].path);
   const std::string prefix = (project_ / "").string();
-  const bool inside = std::all_of(files_.begin(), files_.end(), [&](const SourceFile& file) {
-    return file.absolute.string() == prefix + file.path;
-  });
+  const bool inside = std::all_of(files_.begin(), files_.end(),
+                                  [&](const SourceFile& file) { return file.absolute.string() == prefix + file.path; });
   return inside ? fmt::format("substr(quern_filename, {})", Utf8Length(prefix) + 1) : "quern_filename";
 }
 
@@ -327,7 +345,8 @@ std::string Source::CsvSql(const Group& group, const ExactCopy* exact_copy) cons
   if (config_.format == Format::kJsonLines) {
     columns += ", 'j': 'JSON'";
   } else {
-    for (size_t i = 0; i < group.header.size(); ++i) columns += fmt::format("{}'h{}': 'VARCHAR'", columns.empty() ? "" : ", ", i);
+    for (size_t i = 0; i < group.header.size(); ++i)
+      columns += fmt::format("{}'h{}': 'VARCHAR'", columns.empty() ? "" : ", ", i);
   }
   std::string nulls = "''";
   for (const std::string& marker : config_.null_values) nulls += ", " + QuoteLiteral(marker);
@@ -380,17 +399,24 @@ std::string Source::Sql() const {
             if (EqualsIgnoreCase(group.header[h], columns_[i].name)) raw = fmt::format("h{}", h);
           }
           break;
-        case Raw::kJson: raw = JsonSql(columns_[i].path); break;
-        case Raw::kTyped: raw = QuoteIdentifier(columns_[i].name); break;
+        case Raw::kJson:
+          raw = JsonSql(columns_[i].path);
+          break;
+        case Raw::kTyped:
+          raw = QuoteIdentifier(columns_[i].name);
+          break;
       }
       select += fmt::format("{} AS quern_c{}, ", WithNulls(columns_[i], raw), i);
     }
-    for (size_t i = 0; i < children_.size(); ++i) select += fmt::format("{} AS quern_n{}, ", JsonSql(children_[i].path), i);
+    for (size_t i = 0; i < children_.size(); ++i)
+      select += fmt::format("{} AS quern_n{}, ", JsonSql(children_[i].path), i);
     std::string from;
     if (config_.format == Format::kParquet) {
       select += fmt::format("{} AS quern_f, file_row_number + 1 AS quern_l", PathOfFilename());
-      from = fmt::format("read_parquet({}, filename='quern_filename', file_row_number=true, union_by_name=true, hive_partitioning=false)",
-                         FileList(group.files));
+      from = fmt::format(
+          "read_parquet({}, filename='quern_filename', file_row_number=true, union_by_name=true, "
+          "hive_partitioning=false)",
+          FileList(group.files));
     } else if (exact_) {
       select += fmt::format("[{}][fi] AS quern_f, l AS quern_l", paths);
       from = "(" + CsvSql(group, &copies_[g]) + ")";
@@ -399,11 +425,13 @@ std::string Source::Sql() const {
       std::set<std::string> tops;
       for (const SourceColumn& column : columns_) tops.insert(column.path[0]);
       for (const ChildList& child : children_) tops.insert(child.path[0]);
-      for (const std::string& top : tops) columns += fmt::format("{}{}: 'JSON'", columns.empty() ? "" : ", ", QuoteLiteral(top));
+      for (const std::string& top : tops)
+        columns += fmt::format("{}{}: 'JSON'", columns.empty() ? "" : ", ", QuoteLiteral(top));
       if (columns.empty()) continue;
       select += fmt::format("{} AS quern_f, CAST(NULL AS BIGINT) AS quern_l", PathOfFilename());
-      from = fmt::format("read_json({}, format='newline_delimited', columns={{{}}}, compression={}, filename='quern_filename')",
-                         FileList(group.files), columns, CompressionSql(group.compression));
+      from = fmt::format(
+          "read_json({}, format='newline_delimited', columns={{{}}}, compression={}, filename='quern_filename')",
+          FileList(group.files), columns, CompressionSql(group.compression));
     } else {
       select += fmt::format("{} AS quern_f, CAST(NULL AS BIGINT) AS quern_l", PathOfFilename());
       from = "(" + CsvSql(group, nullptr) + ")";
@@ -444,7 +472,8 @@ Result<void> Source::ExactCsv() {
           continue;
         }
         if (record.reason.empty() && record.fields.size() != groups_[g].header.size()) {
-          record.reason = fmt::format("{} values, where the header has {} columns", record.fields.size(), groups_[g].header.size());
+          record.reason =
+              fmt::format("{} values, where the header has {} columns", record.fields.size(), groups_[g].header.size());
           record.column = 1;
         }
         if (record.reason.empty() && record.text.size() > kMaxCopiedRecord) record.reason = "the row is too long";
@@ -458,7 +487,8 @@ Result<void> Source::ExactCsv() {
         if (rejected_++ == 0 || (files_[i].path == first_reject_.file && record.line < first_reject_.line)) {
           first_reject_ = {files_[i].path, record.line, record.column, record.reason};
         }
-        rejects.Write(fmt::format("{},{},{},{}\n", i + 1, record.line, CsvField(record.reason), CsvField(Printable(record.text))));
+        rejects.Write(fmt::format("{},{},{},{}\n", i + 1, record.line, CsvField(record.reason),
+                                  CsvField(Printable(record.text))));
       }
     }
     QUERN_TRY(copy.Close());
@@ -490,7 +520,8 @@ Result<void> Source::ExactJson() {
           continue;
         }
         if (rejected_++ == 0) first_reject_ = {files_[i].path, line.line, line.column, line.reason};
-        rejects.Write(fmt::format("{},{},{},{}\n", i + 1, line.line, CsvField(line.reason), CsvField(Printable(line.text))));
+        rejects.Write(
+            fmt::format("{},{},{},{}\n", i + 1, line.line, CsvField(line.reason), CsvField(Printable(line.text))));
       }
     }
     QUERN_TRY(copy.Close());
@@ -503,8 +534,10 @@ std::string Source::RejectsSql() const {
   std::string paths;
   for (const SourceFile& file : files_) paths += (paths.empty() ? "" : ", ") + QuoteLiteral(file.path);
   return fmt::format(
-      "SELECT [{}][fi] AS file, l AS line, CAST(NULL AS VARCHAR) AS col, reason, value FROM read_csv({}, auto_detect=false, "
-      "header=false, delim=',', quote='\"', escape='\"', nullstr='', columns={{'fi': 'BIGINT', 'l': 'BIGINT', 'reason': "
+      "SELECT [{}][fi] AS file, l AS line, CAST(NULL AS VARCHAR) AS col, reason, value FROM read_csv({}, "
+      "auto_detect=false, "
+      "header=false, delim=',', quote='\"', escape='\"', nullstr='', columns={{'fi': 'BIGINT', 'l': 'BIGINT', "
+      "'reason': "
       "'VARCHAR', 'value': 'VARCHAR'}})",
       paths, QuoteLiteral((temp_ / "rejects.csv").string()));
 }

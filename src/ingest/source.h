@@ -28,15 +28,15 @@ struct ChildList {
 
 /// The arriving files of one load as a relation in SQL.
 ///
-/// Columns of the relation: quern_c0, quern_c1, ... (one per source column, in the form its Raw says; null markers are NULL already),
-/// `quern_f` (the file's path), `quern_l` (its line, or row in Parquet; NULL in the fast form).
-/// The *fast* form lets the engine read the files themselves, in parallel. Where that fails, the *exact* form reads a copy
+/// Columns of the relation: quern_c0, quern_c1, ... (one per source column, in the form its Raw says; null markers are
+/// NULL already), `quern_f` (the file's path), `quern_l` (its line, or row in Parquet; NULL in the fast form). The
+/// *fast* form lets the engine read the files themselves, in parallel. Where that fails, the *exact* form reads a copy
 /// in which every row carries its file and line; broken rows are not in it, they are in `rejects`.
 class Source {
  public:
-  /// Looks at every file's header, structure or schema. JSON that cannot be read as a whole makes the exact form at once.
-  /// `temp` is a folder for the copies; it is removed with the object.
-  /// Errors: kBadRow, kContract (headers), kCorrupt, kIo, kPermissionDenied with the file.
+  /// Looks at every file's header, structure or schema. JSON that cannot be read as a whole makes the exact form at
+  /// once. `temp` is a folder for the copies; it is removed with the object. Errors: kBadRow, kContract (headers),
+  /// kCorrupt, kIo, kPermissionDenied with the file.
   static Result<std::unique_ptr<Source>> Open(const TableConfig& config, std::vector<SourceFile> files,
                                               const std::filesystem::path& project, const std::filesystem::path& temp,
                                               engine::Connection& connection, const Cancellation& cancellation);

@@ -20,9 +20,9 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 
 }  // namespace
 
-TableWriter::TableWriter(const TableConfig& config, engine::Connection& connection, std::string table, const Source& source,
-                         const SchemaPlan& plan, const RowsSql& rows, const LoadGroup& group, bool anew,
-                         std::vector<TableColumn> existing)
+TableWriter::TableWriter(const TableConfig& config, engine::Connection& connection, std::string table,
+                         const Source& source, const SchemaPlan& plan, const RowsSql& rows, const LoadGroup& group,
+                         bool anew, std::vector<TableColumn> existing)
     : config_(config),
       connection_(connection),
       table_(std::move(table)),
@@ -53,7 +53,9 @@ Result<void> TableWriter::Stage() {
   if (!source_.in_file_order()) {  // the engine read the files in groups
     std::string paths;
     for (const SourceFile& file : group_.files) paths += (paths.empty() ? "" : ", ") + QuoteLiteral(file.path);
-    QUERN_TRY(Run(fmt::format("CREATE OR REPLACE TEMP TABLE quern_ordered AS SELECT * FROM {} ORDER BY list_position([{}], quern_f), rowid", kStage, paths)));
+    QUERN_TRY(Run(fmt::format(
+        "CREATE OR REPLACE TEMP TABLE quern_ordered AS SELECT * FROM {} ORDER BY list_position([{}], quern_f), rowid",
+        kStage, paths)));
     QUERN_TRY(Run(fmt::format("DROP TABLE {}", kStage)));
     QUERN_TRY(Run(fmt::format("ALTER TABLE quern_ordered RENAME TO {}", kStage)));
   }
@@ -64,11 +66,13 @@ Result<void> TableWriter::Stage() {
     id = "md5(quern_f || chr(10) || row_number() OVER (PARTITION BY quern_f ORDER BY rowid))";
   } else {
     for (const std::string& name : config_.key) {
-      id += fmt::format("{}coalesce(CAST({} AS VARCHAR), '')", id.empty() ? "" : " || chr(10) || ", QuoteIdentifier(name));
+      id += fmt::format("{}coalesce(CAST({} AS VARCHAR), '')", id.empty() ? "" : " || chr(10) || ",
+                        QuoteIdentifier(name));
     }
     id = "md5(" + id + ")";
   }
-  QUERN_TRY(Run(fmt::format("CREATE OR REPLACE TEMP TABLE quern_with_ids AS SELECT *, {} AS {} FROM {} ORDER BY rowid", id, kIdColumn, kStage)));
+  QUERN_TRY(Run(fmt::format("CREATE OR REPLACE TEMP TABLE quern_with_ids AS SELECT *, {} AS {} FROM {} ORDER BY rowid",
+                            id, kIdColumn, kStage)));
   QUERN_TRY(Run(fmt::format("DROP TABLE {}", kStage)));
   return Run(fmt::format("ALTER TABLE quern_with_ids RENAME TO {}", kStage));
 }
@@ -77,10 +81,14 @@ Result<void> TableWriter::Apply() {
   QUERN_TRY(PrepareTable());
   switch (config_.mode) {
     case Mode::kReplace:
-    case Mode::kAppend: return Insert();
-    case Mode::kMerge: return Merge();
-    case Mode::kDeleteInsert: return DeleteInsert();
-    case Mode::kHistory: return History();
+    case Mode::kAppend:
+      return Insert();
+    case Mode::kMerge:
+      return Merge();
+    case Mode::kDeleteInsert:
+      return DeleteInsert();
+    case Mode::kHistory:
+      return History();
   }
   return {};
 }
@@ -96,15 +104,18 @@ Result<void> TableWriter::PrepareTable() {
   if (anew_ || config_.mode == Mode::kReplace) {
     return Run(CreateTableSql(table_, columns, config_.partition_by, anew_ || !existing_.empty()));
   }
-  const bool retype = std::any_of(plan_.columns.begin(), plan_.columns.end(), [](const PlannedColumn& c) { return c.was.has_value(); });
+  const bool retype =
+      std::any_of(plan_.columns.begin(), plan_.columns.end(), [](const PlannedColumn& c) { return c.was.has_value(); });
   std::vector<OutputColumn> added;
   for (const OutputColumn& column : columns) {
-    const bool known = std::any_of(existing_.begin(), existing_.end(), [&](const TableColumn& c) { return EqualsIgnoreCase(c.name, column.name); });
+    const bool known = std::any_of(existing_.begin(), existing_.end(),
+                                   [&](const TableColumn& c) { return EqualsIgnoreCase(c.name, column.name); });
     if (!known) added.push_back(column);
   }
   if (!retype) {
     for (const OutputColumn& column : added) {
-      QUERN_TRY(Run(fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table_, QuoteIdentifier(column.name), column.type.ToSql())));
+      QUERN_TRY(Run(
+          fmt::format("ALTER TABLE {} ADD COLUMN {} {}", table_, QuoteIdentifier(column.name), column.type.ToSql())));
     }
     return {};
   }
@@ -118,7 +129,8 @@ Result<void> TableWriter::PrepareTable() {
     }
     const std::string name = QuoteIdentifier(known.name);
     const bool json = known.type.nested() && !column.type.nested();
-    select += fmt::format("{}CAST({} AS {}) AS {}", select.empty() ? "" : ", ", json ? "to_json(" + name + ")" : name, column.type.ToSql(), name);
+    select += fmt::format("{}CAST({} AS {}) AS {}", select.empty() ? "" : ", ", json ? "to_json(" + name + ")" : name,
+                          column.type.ToSql(), name);
     all.push_back(std::move(column));
   }
   QUERN_TRY(Run(fmt::format("CREATE OR REPLACE TEMP TABLE quern_rewritten AS SELECT {} FROM {}", select, table_)));
@@ -134,7 +146,8 @@ Result<void> TableWriter::PrepareTable() {
 
 Result<void> TableWriter::Insert() {
   const std::string from = staged() ? fmt::format("SELECT {} FROM {}", NameList(output_), kStage) : rows_.Select();
-  const auto answer = QUERN_TRY(connection_.Execute(fmt::format("INSERT INTO {} ({}) {}", table_, NameList(output_), from)));
+  const auto answer =
+      QUERN_TRY(connection_.Execute(fmt::format("INSERT INTO {} ({}) {}", table_, NameList(output_), from)));
   inserted_ = answer.rows_changed;
   return {};
 }
@@ -143,12 +156,14 @@ std::string TableWriter::LastOfEachKey() const {
   std::string key;
   for (const std::string& name : config_.key) key += (key.empty() ? "" : ", ") + QuoteIdentifier(name);
   // The stage is in the order of the files and their lines, so the last row is the one of the highest row id.
-  return fmt::format("SELECT {0} FROM {1} WHERE rowid IN (SELECT max(rowid) FROM {1} GROUP BY {2})", NameList(output_), kStage, key);
+  return fmt::format("SELECT {0} FROM {1} WHERE rowid IN (SELECT max(rowid) FROM {1} GROUP BY {2})", NameList(output_),
+                     kStage, key);
 }
 
 Result<void> TableWriter::Merge() {
   if (anew_) {
-    const auto answer = QUERN_TRY(connection_.Execute(fmt::format("INSERT INTO {} ({}) {}", table_, NameList(output_), LastOfEachKey())));
+    const auto answer = QUERN_TRY(
+        connection_.Execute(fmt::format("INSERT INTO {} ({}) {}", table_, NameList(output_), LastOfEachKey())));
     inserted_ = answer.rows_changed;
     return {};
   }
@@ -158,7 +173,8 @@ Result<void> TableWriter::Merge() {
     const std::string name = QuoteIdentifier(column.name);
     set += fmt::format("{}{} = s.{}", set.empty() ? "" : ", ", name, name);
   }
-  std::string sql = fmt::format("MERGE INTO {} AS t USING ({}) AS s ON {}", table_, LastOfEachKey(), KeyMatch(config_.key, "t", "s"));
+  std::string sql =
+      fmt::format("MERGE INTO {} AS t USING ({}) AS s ON {}", table_, LastOfEachKey(), KeyMatch(config_.key, "t", "s"));
   if (!set.empty()) sql += " WHEN MATCHED THEN UPDATE SET " + set;
   sql += fmt::format(" WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})", NameList(output_), NameList(output_, "s."));
   return Run(sql);
@@ -169,8 +185,8 @@ Result<void> TableWriter::DeleteInsert() {
     std::string names;
     for (const std::string& name : config_.partition_by) names += (names.empty() ? "" : ", ") + QuoteIdentifier(name);
     const std::string from = staged() ? std::string(kStage) : "(" + rows_.Select() + ")";
-    const auto arriving = QUERN_TRY(connection_.Execute(fmt::format(
-        "CREATE OR REPLACE TEMP TABLE quern_partitions AS SELECT DISTINCT {} FROM {}", names, from)));
+    const auto arriving = QUERN_TRY(connection_.Execute(
+        fmt::format("CREATE OR REPLACE TEMP TABLE quern_partitions AS SELECT DISTINCT {} FROM {}", names, from)));
     QUERN_TRY(Run(fmt::format("DELETE FROM {} AS t WHERE EXISTS (SELECT 1 FROM quern_partitions AS p WHERE {})", table_,
                               KeyMatch(config_.partition_by, "t", "p", true))));
   }
@@ -207,14 +223,17 @@ Result<void> TableWriter::History() {
     }
     if (any) QUERN_TRY(Run(sql));
     if (history.missing_keys == HistoryConfig::Missing::kClose) {
-      QUERN_TRY(Run(fmt::format("UPDATE {} AS t SET {} = {}, {} = false WHERE t.{} AND t.{} < {} AND NOT EXISTS (SELECT 1 FROM quern_new AS s WHERE {})",
-                                table_, to, at, current, current, from, at, match)));
+      QUERN_TRY(
+          Run(fmt::format("UPDATE {} AS t SET {} = {}, {} = false WHERE t.{} AND t.{} < {} AND NOT EXISTS (SELECT 1 "
+                          "FROM quern_new AS s WHERE {})",
+                          table_, to, at, current, current, from, at, match)));
     }
   }
-  const std::string open = anew_ ? "" : fmt::format(" WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {} AND t.{})", table_, match, current);
+  const std::string open =
+      anew_ ? "" : fmt::format(" WHERE NOT EXISTS (SELECT 1 FROM {} AS t WHERE {} AND t.{})", table_, match, current);
   const auto answer = QUERN_TRY(connection_.Execute(
-      fmt::format("INSERT INTO {} ({}, {}, {}, {}) SELECT {}, {}, NULL, true FROM quern_new AS s{}", table_, NameList(output_), from, to,
-                  current, NameList(output_, "s."), at, open)));
+      fmt::format("INSERT INTO {} ({}, {}, {}, {}) SELECT {}, {}, NULL, true FROM quern_new AS s{}", table_,
+                  NameList(output_), from, to, current, NameList(output_, "s."), at, open)));
   inserted_ = answer.rows_changed;
   return {};
 }

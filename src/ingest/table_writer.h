@@ -9,8 +9,8 @@
 
 namespace quern::ingest {
 
-/// Applies the rows of one group of files to their table, in the mode of the load: Stage() before the transaction, Apply()
-/// and RowsByFile() inside. What it writes is one commit together with the schema changes that it needs.
+/// Applies the rows of one group of files to their table, in the mode of the load: Stage() before the transaction,
+/// Apply() and RowsByFile() inside. What it writes is one commit together with the schema changes that it needs.
 class TableWriter {
  public:
   /// `existing` are all columns of the table, Quern's own included; none when it is made anew.

@@ -14,20 +14,46 @@ using Kind = Type::Kind;
 
 const std::map<std::string, Kind, std::less<>>& Names() {
   static const std::map<std::string, Kind, std::less<>> names = {
-      {"BOOLEAN", Kind::kBoolean},   {"BOOL", Kind::kBoolean},      {"LOGICAL", Kind::kBoolean},
-      {"TINYINT", Kind::kTinyInt},   {"INT1", Kind::kTinyInt},      {"BYTE", Kind::kTinyInt},
-      {"SMALLINT", Kind::kSmallInt}, {"INT2", Kind::kSmallInt},     {"SHORT", Kind::kSmallInt},
-      {"UTINYINT", Kind::kSmallInt}, {"INTEGER", Kind::kInteger},   {"INT", Kind::kInteger},
-      {"INT4", Kind::kInteger},      {"USMALLINT", Kind::kInteger}, {"BIGINT", Kind::kBigInt},
-      {"INT8", Kind::kBigInt},       {"LONG", Kind::kBigInt},       {"UINTEGER", Kind::kBigInt},
-      {"FLOAT", Kind::kFloat},       {"REAL", Kind::kFloat},        {"FLOAT4", Kind::kFloat},
-      {"DOUBLE", Kind::kDouble},     {"FLOAT8", Kind::kDouble},     {"DOUBLE PRECISION", Kind::kDouble},
-      {"DATE", Kind::kDate},         {"VARCHAR", Kind::kVarchar},   {"TEXT", Kind::kVarchar},
-      {"STRING", Kind::kVarchar},    {"CHAR", Kind::kVarchar},      {"BPCHAR", Kind::kVarchar},
-      {"JSON", Kind::kVarchar},      {"UUID", Kind::kVarchar},      {"BLOB", Kind::kBlob},
-      {"BINARY", Kind::kBlob},       {"VARBINARY", Kind::kBlob},    {"BYTEA", Kind::kBlob},
-      {"TIMESTAMPTZ", Kind::kTimestamp}, {"TIMESTAMP WITH TIME ZONE", Kind::kTimestamp},
-      {"TIMESTAMP_NTZ", Kind::kTimestampNtz}, {"TIMESTAMP WITHOUT TIME ZONE", Kind::kTimestampNtz},
+      {"BOOLEAN", Kind::kBoolean},
+      {"BOOL", Kind::kBoolean},
+      {"LOGICAL", Kind::kBoolean},
+      {"TINYINT", Kind::kTinyInt},
+      {"INT1", Kind::kTinyInt},
+      {"BYTE", Kind::kTinyInt},
+      {"SMALLINT", Kind::kSmallInt},
+      {"INT2", Kind::kSmallInt},
+      {"SHORT", Kind::kSmallInt},
+      {"UTINYINT", Kind::kSmallInt},
+      {"INTEGER", Kind::kInteger},
+      {"INT", Kind::kInteger},
+      {"INT4", Kind::kInteger},
+      {"USMALLINT", Kind::kInteger},
+      {"BIGINT", Kind::kBigInt},
+      {"INT8", Kind::kBigInt},
+      {"LONG", Kind::kBigInt},
+      {"UINTEGER", Kind::kBigInt},
+      {"FLOAT", Kind::kFloat},
+      {"REAL", Kind::kFloat},
+      {"FLOAT4", Kind::kFloat},
+      {"DOUBLE", Kind::kDouble},
+      {"FLOAT8", Kind::kDouble},
+      {"DOUBLE PRECISION", Kind::kDouble},
+      {"DATE", Kind::kDate},
+      {"VARCHAR", Kind::kVarchar},
+      {"TEXT", Kind::kVarchar},
+      {"STRING", Kind::kVarchar},
+      {"CHAR", Kind::kVarchar},
+      {"BPCHAR", Kind::kVarchar},
+      {"JSON", Kind::kVarchar},
+      {"UUID", Kind::kVarchar},
+      {"BLOB", Kind::kBlob},
+      {"BINARY", Kind::kBlob},
+      {"VARBINARY", Kind::kBlob},
+      {"BYTEA", Kind::kBlob},
+      {"TIMESTAMPTZ", Kind::kTimestamp},
+      {"TIMESTAMP WITH TIME ZONE", Kind::kTimestamp},
+      {"TIMESTAMP_NTZ", Kind::kTimestampNtz},
+      {"TIMESTAMP WITHOUT TIME ZONE", Kind::kTimestampNtz},
       {"DATETIME", Kind::kTimestampNtz},
   };
   return names;
@@ -51,8 +77,9 @@ class Parser {
     known.insert(known.end(), {"timestamp", "decimal"});
     std::string hint = DidYouMean(Lower(text_), known);
     if (hint.empty()) {
-      hint = "types are boolean, tinyint, smallint, integer, bigint, float, double, decimal(p,s), date, timestamp, "
-             "timestamp_ntz, varchar, blob, struct(name type, ...), type[] and map(key, value)";
+      hint =
+          "types are boolean, tinyint, smallint, integer, bigint, float, double, decimal(p,s), date, timestamp, "
+          "timestamp_ntz, varchar, blob, struct(name type, ...), type[] and map(key, value)";
     }
     return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no type", text_)).Hint(hint));
   }
@@ -117,7 +144,8 @@ class Parser {
       do {
         std::string name = Name();
         if (name.empty()) return Wrong();
-        Type inner = QUERN_TRY(One(depth + 1));  // not inside the braces: g++ 12 leaks what stands before a return there
+        Type inner =
+            QUERN_TRY(One(depth + 1));  // not inside the braces: g++ 12 leaks what stands before a return there
         type.fields.push_back({std::move(name), std::move(inner)});
       } while (Eat(','));
       if (!Eat(')')) return Wrong();
@@ -185,9 +213,8 @@ class Parser {
       }
       return Type(Kind::kVarchar);
     }
-    if (from_ == Type::From::kEngine &&
-        (word == "INTERVAL" || word == "BIT" || word == "TIMETZ" || word == "TIME_NS" || word == "NULL" ||
-         word == "VARINT")) {
+    if (from_ == Type::From::kEngine && (word == "INTERVAL" || word == "BIT" || word == "TIMETZ" || word == "TIME_NS" ||
+                                         word == "NULL" || word == "VARINT")) {
       if (word == "NULL" && Eat('"')) Eat('"');
       return word == "NULL" ? Type(Kind::kUnknown) : Type(Kind::kVarchar);
     }
@@ -208,12 +235,18 @@ class Parser {
 
 int IntegerDigits(const Type& type) {
   switch (type.kind) {
-    case Kind::kTinyInt: return 3;
-    case Kind::kSmallInt: return 5;
-    case Kind::kInteger: return 10;
-    case Kind::kBigInt: return 19;
-    case Kind::kDecimal: return type.precision - type.scale;
-    default: return 0;
+    case Kind::kTinyInt:
+      return 3;
+    case Kind::kSmallInt:
+      return 5;
+    case Kind::kInteger:
+      return 10;
+    case Kind::kBigInt:
+      return 19;
+    case Kind::kDecimal:
+      return type.precision - type.scale;
+    default:
+      return 0;
   }
 }
 
@@ -239,7 +272,9 @@ Type Type::List(Type element) {
   return type;
 }
 
-Result<Type> Type::Parse(std::string_view text, From from) { return Parser(text, from).Whole(); }
+Result<Type> Type::Parse(std::string_view text, From from) {
+  return Parser(text, from).Whole();
+}
 
 Type Type::OfJsonStructure(const nlohmann::ordered_json& structure) {
   if (structure.is_object()) {
@@ -262,21 +297,36 @@ Type Type::OfJsonStructure(const nlohmann::ordered_json& structure) {
 std::string Type::ToSql() const {
   switch (kind) {
     case Kind::kUnknown:
-    case Kind::kVarchar: return "VARCHAR";
-    case Kind::kBoolean: return "BOOLEAN";
-    case Kind::kTinyInt: return "TINYINT";
-    case Kind::kSmallInt: return "SMALLINT";
-    case Kind::kInteger: return "INTEGER";
-    case Kind::kBigInt: return "BIGINT";
-    case Kind::kFloat: return "FLOAT";
-    case Kind::kDouble: return "DOUBLE";
-    case Kind::kDecimal: return fmt::format("DECIMAL({},{})", precision, scale);
-    case Kind::kDate: return "DATE";
-    case Kind::kTimestamp: return "TIMESTAMP WITH TIME ZONE";
-    case Kind::kTimestampNtz: return "TIMESTAMP";
-    case Kind::kBlob: return "BLOB";
-    case Kind::kList: return fields[0].type.ToSql() + "[]";
-    case Kind::kMap: return fmt::format("MAP({}, {})", fields[0].type.ToSql(), fields[1].type.ToSql());
+    case Kind::kVarchar:
+      return "VARCHAR";
+    case Kind::kBoolean:
+      return "BOOLEAN";
+    case Kind::kTinyInt:
+      return "TINYINT";
+    case Kind::kSmallInt:
+      return "SMALLINT";
+    case Kind::kInteger:
+      return "INTEGER";
+    case Kind::kBigInt:
+      return "BIGINT";
+    case Kind::kFloat:
+      return "FLOAT";
+    case Kind::kDouble:
+      return "DOUBLE";
+    case Kind::kDecimal:
+      return fmt::format("DECIMAL({},{})", precision, scale);
+    case Kind::kDate:
+      return "DATE";
+    case Kind::kTimestamp:
+      return "TIMESTAMP WITH TIME ZONE";
+    case Kind::kTimestampNtz:
+      return "TIMESTAMP";
+    case Kind::kBlob:
+      return "BLOB";
+    case Kind::kList:
+      return fields[0].type.ToSql() + "[]";
+    case Kind::kMap:
+      return fmt::format("MAP({}, {})", fields[0].type.ToSql(), fields[1].type.ToSql());
     case Kind::kStruct: {
       std::string out = "STRUCT(";
       for (size_t i = 0; i < fields.size(); ++i) {
@@ -311,8 +361,11 @@ Type Widen(const Type& a, const Type& b) {
     const int digits = std::max(IntegerDigits(a), IntegerDigits(b));
     return digits + scale <= 38 ? Type::Decimal(digits + scale, scale) : Type(Kind::kDouble);
   }
-  const auto time = [](const Type& t) { return t.kind == Kind::kDate || t.kind == Kind::kTimestampNtz || t.kind == Kind::kTimestamp; };
-  if (time(a) && time(b)) return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? Kind::kTimestamp : Kind::kTimestampNtz;
+  const auto time = [](const Type& t) {
+    return t.kind == Kind::kDate || t.kind == Kind::kTimestampNtz || t.kind == Kind::kTimestamp;
+  };
+  if (time(a) && time(b))
+    return a.kind == Kind::kTimestamp || b.kind == Kind::kTimestamp ? Kind::kTimestamp : Kind::kTimestampNtz;
   if (a.kind == Kind::kList && b.kind == Kind::kList) return Type::List(Widen(a.fields[0].type, b.fields[0].type));
   if (a.kind == Kind::kMap && b.kind == Kind::kMap) {
     Type type = a;

@@ -43,8 +43,9 @@ struct Type {
   static Type List(Type element);
 
   /// Reads a type's SQL name as the engine prints it or a user writes it ("int", "text", "decimal(18,2)",
-  /// "STRUCT(a BIGINT, b VARCHAR[])"). `timestamp` is a moment when a user writes it and a wall-clock time when the engine
-  /// prints it. What Delta cannot keep becomes the nearest type that loses nothing (UUID, TIME, ENUM -> VARCHAR).
+  /// "STRUCT(a BIGINT, b VARCHAR[])"). `timestamp` is a moment when a user writes it and a wall-clock time when the
+  /// engine prints it. What Delta cannot keep becomes the nearest type that loses nothing (UUID, TIME, ENUM ->
+  /// VARCHAR).
   enum class From { kUser, kEngine };
   /// Errors: kInvalidArgument.
   static Result<Type> Parse(std::string_view text, From from);
@@ -63,8 +64,8 @@ struct Type::Field {
   Type type;
 };
 
-/// The narrowest type that keeps every value of both: BIGINT and DOUBLE -> DOUBLE, DATE and TIMESTAMP -> TIMESTAMP, structs
-/// field by field, anything else that differs -> VARCHAR.
+/// The narrowest type that keeps every value of both: BIGINT and DOUBLE -> DOUBLE, DATE and TIMESTAMP -> TIMESTAMP,
+/// structs field by field, anything else that differs -> VARCHAR.
 Type Widen(const Type& a, const Type& b);
 /// Whether every value of `from` can be kept in a column of `to` as it is.
 bool Fits(const Type& from, const Type& to);

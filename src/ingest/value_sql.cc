@@ -15,15 +15,21 @@ constexpr const char* kOffset = R"(:[0-9.]+ ?([zZ]|[+-][0-9]{1,2}(:?[0-9]{2})?)$
 constexpr const char* kPlainDouble =
     R"(-?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|[1-9][0-9]*\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|-?(?i:nan|inf|infinity))";
 
-std::string NotNull(const std::string& sql) { return fmt::format("({}) IS NOT NULL", sql); }
-std::string Finite(const std::string& sql) { return fmt::format("coalesce(isfinite({}), false)", sql); }
+std::string NotNull(const std::string& sql) {
+  return fmt::format("({}) IS NOT NULL", sql);
+}
+std::string Finite(const std::string& sql) {
+  return fmt::format("coalesce(isfinite({}), false)", sql);
+}
 
 // `ok` for values that are there.
 std::string OrNull(const std::string& column, const std::string& ok) {
   return fmt::format("({} IS NULL OR {})", column, ok);
 }
 
-bool SaysOffset(const std::string& format) { return format.find("%z") != std::string::npos; }
+bool SaysOffset(const std::string& format) {
+  return format.find("%z") != std::string::npos;
+}
 
 ValueSql OfText(const ValueSpec& spec, const std::string& text) {
   const std::string type = spec.target.ToSql();
@@ -48,7 +54,8 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
     }
     case Kind::kFloat:
     case Kind::kDouble:
-      out.ok = spec.inferred ? fmt::format("regexp_full_match({}, {}) AND {}", text, QuoteLiteral(kPlainDouble), NotNull(out.value))
+      out.ok = spec.inferred ? fmt::format("regexp_full_match({}, {}) AND {}", text, QuoteLiteral(kPlainDouble),
+                                           NotNull(out.value))
                              : NotNull(out.value);
       break;
     case Kind::kBoolean:
@@ -86,7 +93,9 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
       }
       out.ok = Finite(out.value);
       break;
-    default: out.ok = NotNull(out.value); break;
+    default:
+      out.ok = NotNull(out.value);
+      break;
   }
   out.ok = OrNull(text, out.ok);
   return out;
@@ -99,10 +108,12 @@ ValueSql OfJson(const ValueSpec& spec, const std::string& json) {
   out.text = fmt::format("CAST({} AS VARCHAR)", json);
   out.value = fmt::format("json_transform({}, {})", json, QuoteLiteral(TransformStructure(spec.target)));
   // Whole numbers that BIGINT cannot hold would become null inside.
-  std::string ok = fmt::format("NOT regexp_matches({}, {})", out.text, QuoteLiteral(R"([:\[,]\s*-?[0-9]{19,}\s*[,\]}])"));
+  std::string ok =
+      fmt::format("NOT regexp_matches({}, {})", out.text, QuoteLiteral(R"([:\[,]\s*-?[0-9]{19,}\s*[,\]}])"));
   if (!spec.bad_structures.empty()) {
     std::string list;
-    for (const std::string& structure : spec.bad_structures) list += (list.empty() ? "" : ", ") + QuoteLiteral(structure);
+    for (const std::string& structure : spec.bad_structures)
+      list += (list.empty() ? "" : ", ") + QuoteLiteral(structure);
     ok += fmt::format(" AND CAST(json_structure({}) AS VARCHAR) NOT IN ({})", json, list);
   }
   out.ok = OrNull(json, ok);
@@ -160,14 +171,21 @@ std::vector<Type> Candidates(bool text_only) {
 
 std::vector<Type> WiderTypes(const Type& type) {
   switch (type.kind) {
-    case Kind::kTinyInt: return {Kind::kSmallInt, Kind::kInteger, Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
-    case Kind::kSmallInt: return {Kind::kInteger, Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
-    case Kind::kInteger: return {Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
+    case Kind::kTinyInt:
+      return {Kind::kSmallInt, Kind::kInteger, Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
+    case Kind::kSmallInt:
+      return {Kind::kInteger, Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
+    case Kind::kInteger:
+      return {Kind::kBigInt, Kind::kDouble, Kind::kVarchar};
     case Kind::kBigInt:
-    case Kind::kFloat: return {Kind::kDouble, Kind::kVarchar};
-    case Kind::kDate: return {Kind::kTimestamp, Kind::kVarchar};
-    case Kind::kVarchar: return {};
-    default: return {Kind::kVarchar};
+    case Kind::kFloat:
+      return {Kind::kDouble, Kind::kVarchar};
+    case Kind::kDate:
+      return {Kind::kTimestamp, Kind::kVarchar};
+    case Kind::kVarchar:
+      return {};
+    default:
+      return {Kind::kVarchar};
   }
 }
 

@@ -17,14 +17,15 @@ enum class Raw {
 
 struct ValueSpec {
   Raw raw = Raw::kText;
-  Type raw_type;         ///< of kTyped; of kJson what json_group_structure saw
+  Type raw_type;             ///< of kTyped; of kJson what json_group_structure saw
   std::string raw_sql_type;  ///< of kTyped as the engine prints it: unsigned numbers, TIME, ...
   Type target;
   bool inferred = false;  ///< the target was guessed from these very values: only what reads back equal fits
   std::string format;     ///< strptime's
   TimeZone zone = TimeZone::Utc();
   bool nullable = true;
-  std::vector<std::string> bad_structures;  ///< of kJson into a nested target: values of json_structure() that do not fit
+  std::vector<std::string>
+      bad_structures;  ///< of kJson into a nested target: values of json_structure() that do not fit
 };
 
 /// SQL of one value. `ok` is never NULL; `value` is of the target's type, NULL where the raw value does not fit.

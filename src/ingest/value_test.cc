@@ -1,10 +1,9 @@
-#include "ingest/value_sql.h"
-
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/text.h"
 #include "engine/duckdb/database.h"
+#include "ingest/value_sql.h"
 
 namespace quern::ingest {
 namespace {
@@ -21,7 +20,8 @@ class ValueTest : public ::testing::Test {
   std::string Value(const ValueSpec& spec, const std::string& literal) {
     const ValueSql sql = MakeValue(spec, "c");
     const auto answer = connection_->Execute(
-        fmt::format("SELECT CASE WHEN {} THEN coalesce(CAST({} AS VARCHAR), '-') ELSE 'bad' END FROM (SELECT {} AS c)", sql.ok, sql.value, literal));
+        fmt::format("SELECT CASE WHEN {} THEN coalesce(CAST({} AS VARCHAR), '-') ELSE 'bad' END FROM (SELECT {} AS c)",
+                    sql.ok, sql.value, literal));
     return answer ? engine::ToText(answer->rows[0][0]) : answer.error().ToString();
   }
   std::string FromText(const char* type, const std::string& text, bool inferred = false) {
@@ -47,11 +47,14 @@ class ValueTest : public ::testing::Test {
 
 TEST_F(ValueTest, GuessesNothingThatWouldChange) {
   for (const char* text : {"0", "7", "-12", "9223372036854775807"}) EXPECT_EQ(Guess(text), "BIGINT") << text;
-  for (const char* text : {"1.5", "-0.25", ".5", "1.", "1e3", "nan", "1234567890123456.5"}) EXPECT_EQ(Guess(text), "DOUBLE") << text;
+  for (const char* text : {"1.5", "-0.25", ".5", "1.", "1e3", "nan", "1234567890123456.5"})
+    EXPECT_EQ(Guess(text), "DOUBLE") << text;
   for (const char* text : {"true", "False"}) EXPECT_EQ(Guess(text), "BOOLEAN") << text;
   EXPECT_EQ(Guess("2026-01-31"), "DATE");
-  for (const char* text : {"2026-01-31 10:00:00", "2026-01-31T10:00:00Z", "2026-01-31 10:00:00.123+02:00"}) EXPECT_EQ(Guess(text), "TIMESTAMP WITH TIME ZONE") << text;
-  for (const char* text : {"007", "+7", " 7", "1_000", "0x10", "00.5", "9223372036854775808", "t", "yes", "31.01.2026", "2026-1-1", "2026-02-31", "10:00", "infinity?", "epoch", "", "x"}) {
+  for (const char* text : {"2026-01-31 10:00:00", "2026-01-31T10:00:00Z", "2026-01-31 10:00:00.123+02:00"})
+    EXPECT_EQ(Guess(text), "TIMESTAMP WITH TIME ZONE") << text;
+  for (const char* text : {"007", "+7", " 7", "1_000", "0x10", "00.5", "9223372036854775808", "t", "yes", "31.01.2026",
+                           "2026-1-1", "2026-02-31", "10:00", "infinity?", "epoch", "", "x"}) {
     EXPECT_EQ(Guess(text), "VARCHAR") << text;
   }
 }

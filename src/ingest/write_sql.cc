@@ -10,18 +10,22 @@ namespace quern::ingest {
 namespace {
 
 bool Computes(const TableConfig& config) {
-  return std::any_of(config.columns.begin(), config.columns.end(), [](const ColumnConfig& c) { return !c.expression.empty(); });
+  return std::any_of(config.columns.begin(), config.columns.end(),
+                     [](const ColumnConfig& c) { return !c.expression.empty(); });
 }
 
 }  // namespace
 
-std::string TimestampLiteral(Timestamp t) { return fmt::format("TIMESTAMPTZ '{}'", FormatUtc(t)); }
+std::string TimestampLiteral(Timestamp t) {
+  return fmt::format("TIMESTAMPTZ '{}'", FormatUtc(t));
+}
 
 std::string QualifiedName(const std::string& schema, const std::string& table) {
   return QuoteIdentifier(schema) + "." + QuoteIdentifier(table);
 }
 
-RowsSql::RowsSql(const TableConfig& config, const Source& source, const SchemaPlan& plan, std::string run, Timestamp now)
+RowsSql::RowsSql(const TableConfig& config, const Source& source, const SchemaPlan& plan, std::string run,
+                 Timestamp now)
     : config_(config), source_(source), plan_(plan), run_(std::move(run)), now_(now) {
   for (const PlannedColumn& column : plan.columns) {
     ColumnSql sql;
@@ -84,7 +88,8 @@ std::string RowsSql::Select(const std::string& extra) const {
     }
     std::string value = column.sql.value;
     if (column.sql.ok != "true") {
-      if (column.on_bad == OnBad::kFail) value = fmt::format("CASE WHEN {} THEN {} ELSE error('a value does not fit') END", column.sql.ok, value);
+      if (column.on_bad == OnBad::kFail)
+        value = fmt::format("CASE WHEN {} THEN {} ELSE error('a value does not fit') END", column.sql.ok, value);
       if (column.on_bad == OnBad::kNull) value = fmt::format("CASE WHEN {} THEN {} END", column.sql.ok, value);
     }
     add(select, fmt::format("{} AS {}", value, name));
@@ -167,12 +172,13 @@ std::string NameList(const std::vector<OutputColumn>& columns, const std::string
   return list;
 }
 
-std::string KeyMatch(const std::vector<std::string>& key, const std::string& left, const std::string& right, bool nulls) {
+std::string KeyMatch(const std::vector<std::string>& key, const std::string& left, const std::string& right,
+                     bool nulls) {
   std::string match;
   for (const std::string& name : key) {
     const std::string column = QuoteIdentifier(name);
-    match += fmt::format("{}{}.{} {} {}.{}", match.empty() ? "" : " AND ", left, column, nulls ? "IS NOT DISTINCT FROM" : "=",
-                         right, column);
+    match += fmt::format("{}{}.{} {} {}.{}", match.empty() ? "" : " AND ", left, column,
+                         nulls ? "IS NOT DISTINCT FROM" : "=", right, column);
   }
   return match;
 }

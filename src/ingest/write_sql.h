@@ -9,9 +9,9 @@ namespace quern::ingest {
 
 /// What becomes of a value that does not fit.
 enum class OnBad {
-  kFail,   ///< the statement fails
-  kDrop,   ///< the row is left out
-  kNull,   ///< the value is NULL
+  kFail,  ///< the statement fails
+  kDrop,  ///< the row is left out
+  kNull,  ///< the value is NULL
 };
 
 /// A column of the table, in its order.
@@ -42,7 +42,8 @@ class RowsSql {
   std::vector<OutputColumn> Output() const;
   /// The good rows. `extra` is appended to the inner select ("quern_f, quern_l"), and to the outer one.
   std::string Select(const std::string& extra = "") const;
-  /// SELECT of file, line, column_name, reason, content of the rows that Select() leaves out; "" when it leaves out none.
+  /// SELECT of file, line, column_name, reason, content of the rows that Select() leaves out; "" when it leaves out
+  /// none.
   std::string Discarded() const;
   /// True for a row that is taken; "" when all are.
   std::string Condition() const;
@@ -65,6 +66,7 @@ std::string CreateTableSql(const std::string& table, const std::vector<OutputCol
 /// "a", "b", ... with a prefix in front of each.
 std::string NameList(const std::vector<OutputColumn>& columns, const std::string& prefix = "");
 /// t."a" = s."a" AND ...
-std::string KeyMatch(const std::vector<std::string>& key, const std::string& left, const std::string& right, bool nulls = false);
+std::string KeyMatch(const std::vector<std::string>& key, const std::string& left, const std::string& right,
+                     bool nulls = false);
 
 }  // namespace quern::ingest

@@ -30,9 +30,9 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-// Between us and the program stands a watcher, forked from us: it starts the program, kills the program's whole group when
-// the lifeline pipe closes (we died) or says so, and sends back how the program ended. A parent-death signal alone would
-// reach the program but not what a shell has started.
+// Between us and the program stands a watcher, forked from us: it starts the program, kills the program's whole group
+// when the lifeline pipe closes (we died) or says so, and sends back how the program ended. A parent-death signal alone
+// would reach the program but not what a shell has started.
 //
 // After fork() in a process with threads only async-signal-safe calls are allowed: all memory is made before.
 
@@ -103,7 +103,9 @@ void CloseAllBut(int a, int b, int c) {
 }
 
 /// Moves the descriptors that matter to 10..., so that the later dup2 to 0..3 cannot overwrite one.
-int MoveUp(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 10); }
+int MoveUp(int fd) {
+  return ::fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}
 
 [[noreturn]] void Watch(Launch launch) {
   ::setpgid(0, 0);
@@ -115,7 +117,8 @@ int MoveUp(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 10); }
   // Signals of the terminal or a supervisor are ours to pass on, not the watcher's to die of.
   struct sigaction ignore{};
   ignore.sa_handler = SIG_IGN;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2}) ::sigaction(number, &ignore, nullptr);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2})
+    ::sigaction(number, &ignore, nullptr);
   struct sigaction standard{};
   standard.sa_handler = SIG_DFL;
   ::sigaction(SIGCHLD, &standard, nullptr);
@@ -155,7 +158,8 @@ int MoveUp(int fd) { return ::fcntl(fd, F_DUPFD_CLOEXEC, 10); }
     while (true) {
       siginfo_t info{};
       // WNOWAIT: while the child is not reaped its number, and so its group's, is not given to anybody else.
-      if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child) break;
+      if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child)
+        break;
       pollfd polled[2] = {{alive ? launch.lifeline : -1, POLLIN, 0}, {pid_fd, POLLIN, 0}};
       ::poll(polled, 2, pid_fd >= 0 ? -1 : 20);
       if (polled[0].revents != 0) {
@@ -199,7 +203,8 @@ std::string RepairUtf8(std::string_view bytes) {
 /// Cuts a stream into lines for a callback.
 class Lines {
  public:
-  Lines(const std::function<void(std::string_view)>& sink, size_t limit) : sink_(sink), limit_(std::max<size_t>(limit, 16)) {}
+  Lines(const std::function<void(std::string_view)>& sink, size_t limit)
+      : sink_(sink), limit_(std::max<size_t>(limit, 16)) {}
 
   void Feed(std::string_view bytes) {
     if (!sink_) return;
@@ -269,8 +274,10 @@ Result<std::string> FindProgram(const std::string& name, const std::map<std::str
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
     forbidden = true;
   }
-  if (forbidden) return Fail(ErrorCode::kPermissionDenied, fmt::format("cannot run '{}': the file is not executable", name));
-  return Fail(Error(ErrorCode::kNotFound, fmt::format("cannot run '{}': no such program", name)).Hint(fmt::format("It was looked for in PATH: {}", search)));
+  if (forbidden)
+    return Fail(ErrorCode::kPermissionDenied, fmt::format("cannot run '{}': the file is not executable", name));
+  return Fail(Error(ErrorCode::kNotFound, fmt::format("cannot run '{}': no such program", name))
+                  .Hint(fmt::format("It was looked for in PATH: {}", search)));
 }
 
 Result<Fd> OpenInput(const std::string& input) {
@@ -286,7 +293,8 @@ Result<Fd> OpenInput(const std::string& input) {
     if (n < 0 && errno != EINTR) break;
     if (n > 0) left.remove_prefix(static_cast<size_t>(n));
   }
-  if (fd.get() < 0 || !left.empty() || ::lseek(fd.get(), 0, SEEK_SET) != 0) return Fail(SystemError("cannot hold", "a process's input", errno));
+  if (fd.get() < 0 || !left.empty() || ::lseek(fd.get(), 0, SEEK_SET) != 0)
+    return Fail(SystemError("cannot hold", "a process's input", errno));
   return fd;
 }
 
@@ -357,8 +365,14 @@ Result<ProcessResult> RunProcess(const ProcessOptions& options, const Cancellati
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (wake.get() < 0) return Fail(SystemError("cannot watch", program, errno));
 
-  const Launch launch{program.c_str(),     argv.data(),          envp.data(),        folder.empty() ? nullptr : folder.c_str(),
-                      input.get(),         output.write.get(),   errors.write.get(), lifeline.read.get(),
+  const Launch launch{program.c_str(),
+                      argv.data(),
+                      envp.data(),
+                      folder.empty() ? nullptr : folder.c_str(),
+                      input.get(),
+                      output.write.get(),
+                      errors.write.get(),
+                      lifeline.read.get(),
                       report_pipe.write.get()};
   const Steady::time_point start = Steady::now();
   const pid_t watcher = ::fork();
@@ -405,7 +419,9 @@ Result<ProcessResult> RunProcess(const ProcessOptions& options, const Cancellati
     std::optional<Steady::time_point> next = kill_at;
     if (options.timeout && !stopped) next = start + *options.timeout;
     int wait_ms = -1;
-    if (next) wait_ms = static_cast<int>(std::clamp<int64_t>(std::chrono::ceil<std::chrono::milliseconds>(*next - now).count(), 0, 60'000));
+    if (next)
+      wait_ms = static_cast<int>(
+          std::clamp<int64_t>(std::chrono::ceil<std::chrono::milliseconds>(*next - now).count(), 0, 60'000));
     pollfd polled[4] = {{out_open ? output.read.get() : -1, POLLIN, 0},
                         {errors_open ? errors.read.get() : -1, POLLIN, 0},
                         {report_pipe.read.get(), POLLIN, 0},
@@ -415,9 +431,11 @@ Result<ProcessResult> RunProcess(const ProcessOptions& options, const Cancellati
     if (polled[1].revents) errors_open = Drain(errors.read.get(), error_lines);
     reported = polled[2].revents != 0;
   }
-  // What the ended group wrote is in the pipes by now; a daemon that left the group may hold them open: it is not waited for.
+  // What the ended group wrote is in the pipes by now; a daemon that left the group may hold them open: it is not
+  // waited for.
   for (int round = 0; round < 1024 && (out_open || errors_open); ++round) {
-    pollfd polled[2] = {{out_open ? output.read.get() : -1, POLLIN, 0}, {errors_open ? errors.read.get() : -1, POLLIN, 0}};
+    pollfd polled[2] = {{out_open ? output.read.get() : -1, POLLIN, 0},
+                        {errors_open ? errors.read.get() : -1, POLLIN, 0}};
     if (::poll(polled, 2, 0) <= 0) break;
     if (polled[0].revents) out_open = Drain(output.read.get(), out_lines);
     if (polled[1].revents) errors_open = Drain(errors.read.get(), error_lines);
@@ -438,8 +456,8 @@ Result<ProcessResult> RunProcess(const ProcessOptions& options, const Cancellati
     report.wait_status = SIGKILL;
   }
   if (report.start_errno) {
-    return Fail(SystemError(report.folder_failed ? "cannot run in folder" : "cannot run", report.folder_failed ? folder : program,
-                            report.start_errno));
+    return Fail(SystemError(report.folder_failed ? "cannot run in folder" : "cannot run",
+                            report.folder_failed ? folder : program, report.start_errno));
   }
   ProcessResult result;
   result.duration = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - start);

@@ -14,8 +14,8 @@
 namespace quern::io {
 
 struct ProcessOptions {
-  std::vector<std::string> argv;  ///< argv[0] is looked up in the PATH of the child's environment
-  std::string shell;              ///< instead of argv: run by `sh -c`
+  std::vector<std::string> argv;         ///< argv[0] is looked up in the PATH of the child's environment
+  std::string shell;                     ///< instead of argv: run by `sh -c`
   std::filesystem::path working_folder;  ///< empty: ours
   bool inherit_environment = true;
   std::map<std::string, std::string> environment;  ///< added to ours, or all of it when nothing is inherited
@@ -43,10 +43,10 @@ struct ProcessResult {
   std::string ToString() const;
 };
 
-/// Runs a program to its end in a process group of its own. The child inherits nothing but its three streams, starts with
-/// default signals, and is killed by the system when we die. What the child left running in its group when it ended is
-/// killed. Blocks; thread-safe. How the child ended is a value; an error is a child that could not be started: kNotFound
-/// (no such program, folder), kPermissionDenied, kIo.
+/// Runs a program to its end in a process group of its own. The child inherits nothing but its three streams, starts
+/// with default signals, and is killed by the system when we die. What the child left running in its group when it
+/// ended is killed. Blocks; thread-safe. How the child ended is a value; an error is a child that could not be started:
+/// kNotFound (no such program, folder), kPermissionDenied, kIo.
 Result<ProcessResult> RunProcess(const ProcessOptions& options, const Cancellation& cancellation);
 
 }  // namespace quern::io

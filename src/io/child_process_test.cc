@@ -164,7 +164,8 @@ TEST(ChildProcessTest, ChildrenDieWithUs) {
   const pid_t parent = ::fork();
   if (parent == 0) {
     ProcessOptions options;
-    options.shell = "sleep 1000 & echo $! > " + pids + ".tmp; echo $$ >> " + pids + ".tmp; mv " + pids + ".tmp " + pids + "; wait; :";
+    options.shell = "sleep 1000 & echo $! > " + pids + ".tmp; echo $$ >> " + pids + ".tmp; mv " + pids + ".tmp " +
+                    pids + "; wait; :";
     Ignore(RunProcess(options, {}), "it is killed");
     ::_exit(0);
   }

@@ -67,7 +67,8 @@ Result<std::optional<std::string>> FaultStore::Get(std::string_view key) {
   return Run<std::optional<std::string>>("Get", key, [&] { return InMemoryObjectStore::Get(key); });
 }
 Result<std::optional<std::string>> FaultStore::GetRange(std::string_view key, int64_t offset, int64_t length) {
-  return Run<std::optional<std::string>>("GetRange", key, [&] { return InMemoryObjectStore::GetRange(key, offset, length); });
+  return Run<std::optional<std::string>>("GetRange", key,
+                                         [&] { return InMemoryObjectStore::GetRange(key, offset, length); });
 }
 Result<std::optional<ObjectMeta>> FaultStore::Head(std::string_view key) {
   return Run<std::optional<ObjectMeta>>("Head", key, [&] { return InMemoryObjectStore::Head(key); });
@@ -93,7 +94,8 @@ Result<std::vector<ObjectMeta>> FaultStore::List(std::string_view prefix, std::s
   return Run<std::vector<ObjectMeta>>("List", prefix, [&] { return InMemoryObjectStore::List(prefix, start_after); });
 }
 Result<std::vector<ObjectMeta>> FaultStore::ListRecursively(std::string_view prefix) {
-  return Run<std::vector<ObjectMeta>>("ListRecursively", prefix, [&] { return InMemoryObjectStore::ListRecursively(prefix); });
+  return Run<std::vector<ObjectMeta>>("ListRecursively", prefix,
+                                      [&] { return InMemoryObjectStore::ListRecursively(prefix); });
 }
 Result<std::vector<std::string>> FaultStore::ListFolders(std::string_view prefix) {
   return Run<std::vector<std::string>>("ListFolders", prefix, [&] { return InMemoryObjectStore::ListFolders(prefix); });

@@ -44,7 +44,8 @@ class PlainReader : public FileReader {
 };
 
 Error Corrupt(const fs::path& path, std::string_view why) {
-  return Error(ErrorCode::kCorrupt, fmt::format("cannot decompress {}: {}", path.string(), why)).At({path.string(), 0, 0});
+  return Error(ErrorCode::kCorrupt, fmt::format("cannot decompress {}: {}", path.string(), why))
+      .At({path.string(), 0, 0});
 }
 
 /// What both formats share: a buffer of compressed bytes.
@@ -96,7 +97,8 @@ class GzipReader : public Decompressor {
           continue;
         }
         const int status = open_ ? ::inflateReset(&stream_) : ::inflateInit2(&stream_, 15 + 16);
-        if (status != Z_OK) return Fail(ErrorCode::kIo, fmt::format("cannot decompress {}: zlib gives {}", path_.string(), status));
+        if (status != Z_OK)
+          return Fail(ErrorCode::kIo, fmt::format("cannot decompress {}: zlib gives {}", path_.string(), status));
         open_ = true;
         in_member_ = true;
         ++members_;
@@ -109,7 +111,8 @@ class GzipReader : public Decompressor {
         in_member_ = false;
       } else if (status != Z_OK && status != Z_BUF_ERROR) {
         return Fail(Corrupt(path_, members_ > 1 && stream_.total_out == 0 ? "there is something else after its end"
-                                                                          : stream_.msg ? stream_.msg : "broken data"));
+                                   : stream_.msg                          ? stream_.msg
+                                                                          : "broken data"));
       }
     }
     return asked - stream_.avail_out;
@@ -125,7 +128,8 @@ class GzipReader : public Decompressor {
 
 class ZstdReader : public Decompressor {
  public:
-  ZstdReader(fs::path path, std::unique_ptr<FileReader> source) : Decompressor(std::move(path), std::move(source)), stream_(::ZSTD_createDStream()) {
+  ZstdReader(fs::path path, std::unique_ptr<FileReader> source)
+      : Decompressor(std::move(path), std::move(source)), stream_(::ZSTD_createDStream()) {
     // Windows up to 128 MB: what `zstd --long` writes by default; more would let a small file take any memory.
     ::ZSTD_DCtx_setParameter(stream_, ZSTD_d_windowLogMax, 27);
   }
@@ -164,7 +168,9 @@ Compression CompressionOf(const fs::path& path) {
   return Compression::kNone;
 }
 
-Result<std::unique_ptr<FileReader>> FileReader::Open(const fs::path& path) { return Open(path, CompressionOf(path)); }
+Result<std::unique_ptr<FileReader>> FileReader::Open(const fs::path& path) {
+  return Open(path, CompressionOf(path));
+}
 
 Result<std::unique_ptr<FileReader>> FileReader::Open(const fs::path& path, Compression compression) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

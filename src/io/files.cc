@@ -87,8 +87,9 @@ Result<std::optional<std::string>> ReadIfThere(const fs::path& path, int64_t off
   bytes.resize(static_cast<size_t>(want));
   size_t got = 0;
   while (got < bytes.size()) {
-    const ssize_t n = whole ? ::read(fd.get(), bytes.data() + got, bytes.size() - got)
-                            : ::pread(fd.get(), bytes.data() + got, bytes.size() - got, offset + static_cast<int64_t>(got));
+    const ssize_t n =
+        whole ? ::read(fd.get(), bytes.data() + got, bytes.size() - got)
+              : ::pread(fd.get(), bytes.data() + got, bytes.size() - got, offset + static_cast<int64_t>(got));
     if (n < 0) {
       if (errno == EINTR) continue;
       return Fail(SystemError("cannot read", path, errno));
@@ -112,7 +113,8 @@ Result<std::optional<std::string>> ReadIfThere(const fs::path& path, int64_t off
 
 fs::path TempNameIn(const fs::path& folder) {
   static std::atomic<uint64_t> next{0};
-  // The process and a counter: unique while the process lives; a stale name of an older process is passed over by O_EXCL.
+  // The process and a counter: unique while the process lives; a stale name of an older process is passed over by
+  // O_EXCL.
   return folder / fmt::format("{}{}-{}-{:x}", kTempPrefix, ::getpid(), next.fetch_add(1),
                               std::chrono::steady_clock::now().time_since_epoch().count());
 }
@@ -192,7 +194,8 @@ Result<void> MakeFolders(const fs::path& path) {
 Result<void> RemoveAll(const fs::path& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (error && error != std::errc::no_such_file_or_directory) return Fail(SystemError("cannot remove", path, error.value()));
+  if (error && error != std::errc::no_such_file_or_directory)
+    return Fail(SystemError("cannot remove", path, error.value()));
   return {};
 }
 
@@ -209,7 +212,9 @@ Result<TempFolder> TempFolder::Make(std::string_view prefix, const fs::path& par
   return TempFolder(name);
 }
 
-TempFolder::TempFolder(TempFolder&& other) noexcept : path_(std::move(other.path_)) { other.path_.clear(); }
+TempFolder::TempFolder(TempFolder&& other) noexcept : path_(std::move(other.path_)) {
+  other.path_.clear();
+}
 
 TempFolder& TempFolder::operator=(TempFolder&& other) noexcept {
   std::swap(path_, other.path_);
@@ -220,7 +225,9 @@ TempFolder::~TempFolder() {
   if (!path_.empty()) Ignore(RemoveAll(path_), "a temporary folder that stays is a nuisance, not a failure");
 }
 
-fs::path TempFolder::Keep() { return std::exchange(path_, fs::path()); }
+fs::path TempFolder::Keep() {
+  return std::exchange(path_, fs::path());
+}
 
 Result<MappedFile> MappedFile::Open(const fs::path& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -12,14 +12,14 @@ namespace quern::io {
 
 namespace fs = std::filesystem;
 
-/// The Error of a failed system call: kNotFound (ENOENT, ENOTDIR), kNoSpace (ENOSPC, EDQUOT), kPermissionDenied (EACCES,
-/// EPERM, EROFS), else kIo; "doing path: reason of the system".
+/// The Error of a failed system call: kNotFound (ENOENT, ENOTDIR), kNoSpace (ENOSPC, EDQUOT), kPermissionDenied
+/// (EACCES, EPERM, EROFS), else kIo; "doing path: reason of the system".
 Error SystemError(std::string_view doing, const fs::path& path, int errno_value);
 
 /// The whole file. Errors: kNotFound, kPermissionDenied, kIo.
 Result<std::string> ReadFile(const fs::path& path);
-/// Temporary file beside it, fsync, rename, fsync of the folder; makes missing parent folders. The old file, or none, is
-/// there until the new one is whole.
+/// Temporary file beside it, fsync, rename, fsync of the folder; makes missing parent folders. The old file, or none,
+/// is there until the new one is whole.
 Result<void> WriteFileAtomically(const fs::path& path, std::string_view bytes);
 /// fsync of a file that somebody else wrote, and of its folder's entry.
 Result<void> SyncFile(const fs::path& path);
@@ -28,8 +28,9 @@ Result<void> MakeFolders(const fs::path& path);
 /// Removes a file or a whole tree; what is missing is not an error.
 Result<void> RemoveAll(const fs::path& path);
 
-/// Files (not folders) that match, sorted bytewise, as paths that begin with `root` (an empty root: as written). `*` and `?`
-/// stay inside one component, `**` as a component spans any number of folders (also none), `[a-z]` `[!a]` are classes,
+/// Files (not folders) that match, sorted bytewise, as paths that begin with `root` (an empty root: as written). `*`
+/// and `?` stay inside one component, `**` as a component spans any number of folders (also none), `[a-z]` `[!a]` are
+/// classes,
 /// `{a,b}` are alternatives. Names that begin with '.' match only a pattern that says the dot. Links to folders are
 /// followed in named components, not under `**`. A missing folder matches nothing; one that cannot be read is an error.
 Result<std::vector<fs::path>> Glob(const fs::path& root, std::string_view pattern);
@@ -80,13 +81,13 @@ Compression CompressionOf(const fs::path& path);
 class FileReader {
  public:
   virtual ~FileReader() = default;
-  /// Opens with the compression that the name says, or the given one. A gzip file of several members is their sequence, a
-  /// zstd file of several frames too.
+  /// Opens with the compression that the name says, or the given one. A gzip file of several members is their sequence,
+  /// a zstd file of several frames too.
   static Result<std::unique_ptr<FileReader>> Open(const fs::path& path);
   static Result<std::unique_ptr<FileReader>> Open(const fs::path& path, Compression compression);
 
-  /// Up to `size` bytes; 0 only at the end. Errors: kCorrupt, naming the file, when compressed data is broken or ends too
-  /// early; kIo.
+  /// Up to `size` bytes; 0 only at the end. Errors: kCorrupt, naming the file, when compressed data is broken or ends
+  /// too early; kIo.
   virtual Result<size_t> Read(char* buffer, size_t size) = 0;
   /// Bytes of the file itself read so far, and in all: progress.
   virtual int64_t position() const = 0;

@@ -6,8 +6,8 @@
 
 #include <fstream>
 
-#include "io/git.h"
 #include "io/child_process.h"
+#include "io/git.h"
 
 namespace quern::io {
 namespace {
@@ -16,7 +16,9 @@ using Names = std::vector<std::string>;
 
 class FilesTest : public ::testing::Test {
  protected:
-  void Touch(const std::string& name, std::string_view text = "") { ASSERT_TRUE(WriteFileAtomically(root() / name, text)); }
+  void Touch(const std::string& name, std::string_view text = "") {
+    ASSERT_TRUE(WriteFileAtomically(root() / name, text));
+  }
   Names Find(const std::string& pattern) {
     Names names;
     const std::vector<fs::path> found = Glob(root(), pattern).value();
@@ -28,7 +30,9 @@ class FilesTest : public ::testing::Test {
 };
 
 TEST_F(FilesTest, GlobFindsSortedFiles) {
-  for (const char* name : {"b.csv", "a.csv", "x/a.csv", "x/y/a.csv", ".hidden/a.csv", "x/.h.csv", "a.json", "x/2013-01-01.csv.gz"}) Touch(name);
+  for (const char* name :
+       {"b.csv", "a.csv", "x/a.csv", "x/y/a.csv", ".hidden/a.csv", "x/.h.csv", "a.json", "x/2013-01-01.csv.gz"})
+    Touch(name);
   EXPECT_EQ(Find("*.csv"), (Names{"a.csv", "b.csv"}));
   EXPECT_EQ(Find("**/*.csv"), (Names{"a.csv", "b.csv", "x/a.csv", "x/y/a.csv"}));
   EXPECT_EQ(Find("**/a.csv"), (Names{"a.csv", "x/a.csv", "x/y/a.csv"}));
@@ -124,14 +128,17 @@ TEST_F(ReaderTest, ReadsEveryCompression) {
 
 TEST_F(ReaderTest, SeveralMembersAreTheirSequence) {
   const std::string text = Text();
-  EXPECT_EQ(Read("a.gz", GzipCompress(text).value() + GzipCompress("").value() + GzipCompress("end").value(), 777).value(), text + "end");
+  EXPECT_EQ(
+      Read("a.gz", GzipCompress(text).value() + GzipCompress("").value() + GzipCompress("end").value(), 777).value(),
+      text + "end");
   EXPECT_EQ(Read("a.zst", ZstdCompress(text).value() + ZstdCompress("end").value(), 777).value(), text + "end");
   EXPECT_EQ(Read("p.gz", GzipCompress("x").value() + std::string(700, '\0')).value(), "x");
 }
 
 TEST_F(ReaderTest, TruncatedAndBrokenDataIsCorruptAndNamesTheFile) {
   const std::string text = Text();
-  for (const auto& [name, bytes] : {std::pair<std::string, std::string>{"t.gz", GzipCompress(text).value()}, {"t.zst", ZstdCompress(text).value()}}) {
+  for (const auto& [name, bytes] : {std::pair<std::string, std::string>{"t.gz", GzipCompress(text).value()},
+                                    {"t.zst", ZstdCompress(text).value()}}) {
     for (const size_t keep : {size_t{5}, bytes.size() / 2, bytes.size() - 1}) {
       const auto read = Read(name, bytes.substr(0, keep));
       ASSERT_FALSE(read) << name << " " << keep;
@@ -149,7 +156,8 @@ TEST_F(ReaderTest, TruncatedAndBrokenDataIsCorruptAndNamesTheFile) {
 TEST_F(FilesTest, GitStateOfACheckout) {
   const auto git = [&](const std::string& command) {
     ProcessOptions options;
-    options.shell = "cd '" + root().string() + "' && git -c user.name=a -c user.email=a@b -c init.defaultBranch=main " + command;
+    options.shell =
+        "cd '" + root().string() + "' && git -c user.name=a -c user.email=a@b -c init.defaultBranch=main " + command;
     return RunProcess(options, Cancellation()).value().ok();
   };
   EXPECT_EQ(ReadGitState(root()).value(), std::nullopt);

@@ -23,12 +23,15 @@ using Owned = std::unique_ptr<T, Freer<T, Free>>;
 
 Error GitError(std::string_view doing, const std::filesystem::path& folder) {
   const git_error* last = ::git_error_last();
-  return Error(ErrorCode::kIo, fmt::format("{} {}: {}", doing, folder.string(), last ? last->message : "unknown failure of git"));
+  return Error(ErrorCode::kIo,
+               fmt::format("{} {}: {}", doing, folder.string(), last ? last->message : "unknown failure of git"));
 }
 
 }  // namespace
 
-std::string GitState::ToString() const { return dirty ? commit + "-dirty" : commit; }
+std::string GitState::ToString() const {
+  return dirty ? commit + "-dirty" : commit;
+}
 
 Result<std::optional<GitState>> ReadGitState(const std::filesystem::path& folder) {
   static const Library library;
@@ -54,7 +57,8 @@ Result<std::optional<GitState>> ReadGitState(const std::filesystem::path& folder
   git_status_options options;
   ::git_status_options_init(&options, GIT_STATUS_OPTIONS_VERSION);
   options.show = GIT_STATUS_SHOW_INDEX_AND_WORKDIR;
-  options.flags = GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES | GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
+  options.flags =
+      GIT_STATUS_OPT_INCLUDE_UNTRACKED | GIT_STATUS_OPT_EXCLUDE_SUBMODULES | GIT_STATUS_OPT_DISABLE_PATHSPEC_MATCH;
   std::string path = inside.generic_string();
   char* paths[] = {path.data()};
   if (path != "." && !path.empty()) options.pathspec = {paths, 1};

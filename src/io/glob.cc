@@ -46,13 +46,16 @@ Result<std::vector<std::string>> ExpandBraces(const std::string& pattern) {
       }
     }
     if (done.size() + left.size() > kMaxAlternatives) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("the pattern '{}' has more than {} alternatives", pattern, kMaxAlternatives));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the pattern '{}' has more than {} alternatives", pattern, kMaxAlternatives));
     }
   }
   return done;
 }
 
-bool HasWildcard(std::string_view component) { return component.find_first_of("*?[") != std::string_view::npos; }
+bool HasWildcard(std::string_view component) {
+  return component.find_first_of("*?[") != std::string_view::npos;
+}
 
 bool ComponentMatches(std::string_view pattern, std::string_view name) {
   if (name.starts_with('.') && !pattern.starts_with('.')) return false;
@@ -179,7 +182,9 @@ class Walker {
 
 }  // namespace
 
-bool HasGlob(std::string_view pattern) { return pattern.find_first_of("*?[{") != std::string_view::npos; }
+bool HasGlob(std::string_view pattern) {
+  return pattern.find_first_of("*?[{") != std::string_view::npos;
+}
 
 bool PathMatches(std::string_view pattern, std::string_view path) {
   const std::vector<std::string> parts = Components(path);

@@ -130,7 +130,9 @@ Result<void> LocalObjectStore::Delete(std::string_view key) {
   return {};
 }
 
-Result<void> LocalObjectStore::Sync(std::string_view key) { return SyncFile(QUERN_TRY(PathOf(key))); }
+Result<void> LocalObjectStore::Sync(std::string_view key) {
+  return SyncFile(QUERN_TRY(PathOf(key)));
+}
 
 Result<std::vector<ObjectMeta>> LocalObjectStore::List(std::string_view prefix, std::string_view start_after) {
   const size_t slash = prefix.rfind('/');

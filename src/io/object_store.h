@@ -25,7 +25,8 @@ enum class PutResult { kCreated, kExists };
 
 /// A flat space of immutable-by-convention byte objects under '/'-separated keys ("sales/_delta_log/0.json"), without a
 /// leading or doubled '/', and without "." or ".." as a component (kInvalidArgument). Thread-safe.
-/// A missing object is an empty optional, never an error. Errors: kNoSpace, kPermissionDenied, kIo, each naming the object.
+/// A missing object is an empty optional, never an error. Errors: kNoSpace, kPermissionDenied, kIo, each naming the
+/// object.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
@@ -37,21 +38,23 @@ class ObjectStore {
 
   /// Replaces or creates; readers see the old or the new bytes, never a part. Durable when it returns.
   virtual Result<void> Put(std::string_view key, std::string_view bytes) = 0;
-  /// Creates the object unless it exists; of several callers exactly one gets kCreated. Durable when it returns kCreated.
-  /// After an *error* the object may be there or not: read it back.
+  /// Creates the object unless it exists; of several callers exactly one gets kCreated. Durable when it returns
+  /// kCreated. After an *error* the object may be there or not: read it back.
   virtual Result<PutResult> PutIfAbsent(std::string_view key, std::string_view bytes) = 0;
   /// Deleting what is missing is not an error.
   virtual Result<void> Delete(std::string_view key) = 0;
-  /// Makes durable what another writer (the engine's own file system) has put under the key. A missing object: kNotFound.
+  /// Makes durable what another writer (the engine's own file system) has put under the key. A missing object:
+  /// kNotFound.
   virtual Result<void> Sync(std::string_view key) = 0;
 
-  /// The objects whose key begins with `prefix`, lies in the prefix's own folder (nothing after a further '/') and sorts
-  /// after `start_after` (a whole key; "" = from the start), by key (bytewise). Cost: one listing of that folder.
+  /// The objects whose key begins with `prefix`, lies in the prefix's own folder (nothing after a further '/') and
+  /// sorts after `start_after` (a whole key; "" = from the start), by key (bytewise). Cost: one listing of that folder.
   virtual Result<std::vector<ObjectMeta>> List(std::string_view prefix, std::string_view start_after) = 0;
   Result<std::vector<ObjectMeta>> List(std::string_view prefix) { return List(prefix, ""); }
   /// Everything under the folder `prefix`, however deep, by key.
   virtual Result<std::vector<ObjectMeta>> ListRecursively(std::string_view prefix) = 0;
-  /// Names of the folders directly in the folder `prefix` ("" = the root), sorted; folders that hold nothing may be missing.
+  /// Names of the folders directly in the folder `prefix` ("" = the root), sorted; folders that hold nothing may be
+  /// missing.
   virtual Result<std::vector<std::string>> ListFolders(std::string_view prefix) = 0;
 
   /// What the engine opens, and people read: an absolute path for local files, else a URL.
@@ -62,8 +65,8 @@ class ObjectStore {
 std::string JoinKey(std::string_view folder, std::string_view name);
 
 /// Files under a root folder. A key that begins with '/' names that absolute path itself (Delta's shallow clones).
-/// Put: temporary file, fsync, rename, fsync of the folder. PutIfAbsent: the same with link(). Folders are made as needed.
-/// Temporary files are called ".quern-tmp-*", are not listed, and are left behind by a killed process only.
+/// Put: temporary file, fsync, rename, fsync of the folder. PutIfAbsent: the same with link(). Folders are made as
+/// needed. Temporary files are called ".quern-tmp-*", are not listed, and are left behind by a killed process only.
 class LocalObjectStore : public ObjectStore {
  public:
   explicit LocalObjectStore(std::filesystem::path root);

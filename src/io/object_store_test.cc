@@ -121,7 +121,8 @@ TYPED_TEST(ObjectStoreTest, OneOfManyRacersCreates) {
 }
 
 TYPED_TEST(ObjectStoreTest, ListsOneFolderInOrderOfKeys) {
-  for (const char* key : {"t/b", "t/a", "t/a-1", "t/a/deep", "t/c/deep/er", "u", "t/ab"}) ASSERT_TRUE(key == std::string("t/a") || this->store_.Put(key, "1"));
+  for (const char* key : {"t/b", "t/a", "t/a-1", "t/a/deep", "t/c/deep/er", "u", "t/ab"})
+    ASSERT_TRUE(key == std::string("t/a") || this->store_.Put(key, "1"));
   EXPECT_EQ(this->Keys("t/"), (Names{"t/a-1", "t/ab", "t/b"}));
   EXPECT_EQ(this->Keys("t/a"), (Names{"t/a-1", "t/ab"}));
   EXPECT_EQ(this->Keys("t/", "t/a-1"), (Names{"t/ab", "t/b"}));

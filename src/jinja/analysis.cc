@@ -261,6 +261,8 @@ class Analyzer {
 
 }  // namespace
 
-Analysis AnalyzeTemplate(const ParsedTemplate& parsed) { return Analyzer(parsed).Run(); }
+Analysis AnalyzeTemplate(const ParsedTemplate& parsed) {
+  return Analyzer(parsed).Run();
+}
 
 }  // namespace quern::jinja

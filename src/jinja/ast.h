@@ -24,8 +24,26 @@ struct SlotRef {
 
 // --- expressions ---------------------------------------------------------------------------------------------------
 enum class ExprKind : uint8_t {
-  kConst, kName, kList, kTuple, kDict, kAttribute, kItem, kSlice, kCall, kFilter, kTest,
-  kNegate, kPositive, kNot, kBinary, kConcat, kAnd, kOr, kCompare, kConditional,
+  kConst,
+  kName,
+  kList,
+  kTuple,
+  kDict,
+  kAttribute,
+  kItem,
+  kSlice,
+  kCall,
+  kFilter,
+  kTest,
+  kNegate,
+  kPositive,
+  kNot,
+  kBinary,
+  kConcat,
+  kAnd,
+  kOr,
+  kCompare,
+  kConditional,
 };
 enum class CompareOp : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe, kIn, kNotIn };
 
@@ -57,7 +75,8 @@ struct DictExpr : Expr {
   std::vector<std::pair<ExprPtr, ExprPtr>> entries;
 };
 struct AttributeExpr : Expr {
-  AttributeExpr(Pos p, ExprPtr o, std::string n) : Expr(ExprKind::kAttribute, p), object(std::move(o)), name(std::move(n)) {}
+  AttributeExpr(Pos p, ExprPtr o, std::string n)
+      : Expr(ExprKind::kAttribute, p), object(std::move(o)), name(std::move(n)) {}
   ExprPtr object;
   std::string name;
 };
@@ -85,7 +104,7 @@ struct FilterExpr : Expr {  ///< and test
   using Expr::Expr;
   std::string name;
   const NativeFunction* function = nullptr;  ///< null: unknown, in a branch that may never run
-  ExprPtr input;  ///< null: the captured text of a filter block or block set
+  ExprPtr input;                             ///< null: the captured text of a filter block or block set
   Arguments args;
 };
 struct UnaryExpr : Expr {
@@ -172,8 +191,23 @@ void ForEachChild(const Expr& expr, Visit&& visit) {
 
 // --- statements ----------------------------------------------------------------------------------------------------
 enum class StmtKind : uint8_t {
-  kText, kOutput, kIf, kFor, kSet, kSetBlock, kMacro, kCallBlock, kFilterBlock, kWith, kDo,
-  kInclude, kImport, kFromImport, kBreak, kContinue, kScope,
+  kText,
+  kOutput,
+  kIf,
+  kFor,
+  kSet,
+  kSetBlock,
+  kMacro,
+  kCallBlock,
+  kFilterBlock,
+  kWith,
+  kDo,
+  kInclude,
+  kImport,
+  kFromImport,
+  kBreak,
+  kContinue,
+  kScope,
 };
 
 struct Stmt {
@@ -192,7 +226,7 @@ struct Target {
   std::string attribute;         ///< not empty: name.attribute
   std::vector<Target> elements;  ///< not empty or is_tuple: unpacking
   bool is_tuple = false;
-  uint16_t slot = 0;                          ///< of a plain name, in the current frame
+  uint16_t slot = 0;                           ///< of a plain name, in the current frame
   std::unique_ptr<NameExpr> namespace_object;  ///< of name.attribute
 };
 
@@ -220,10 +254,10 @@ struct ForStmt : Stmt {
   ExprPtr filter;  ///< may be null
   bool recursive = false;
   Body body, otherwise;
-  int loop_slot = -1;                  ///< of `loop`, when it is used
-  std::vector<uint16_t> slots;         ///< to forget before each element
+  int loop_slot = -1;           ///< of `loop`, when it is used
+  std::vector<uint16_t> slots;  ///< to forget before each element
   std::vector<uint16_t> otherwise_slots;
-  FunctionInfo function;               ///< of a recursive loop: its body is a function
+  FunctionInfo function;  ///< of a recursive loop: its body is a function
 };
 struct SetStmt : Stmt {
   explicit SetStmt(Pos p) : Stmt(StmtKind::kSet, p) {}
@@ -232,8 +266,8 @@ struct SetStmt : Stmt {
 };
 struct ScopedStmt : Stmt {  ///< block set, filter block, with, scope
   using Stmt::Stmt;
-  Target target;   ///< block set
-  ExprPtr filter;  ///< chain of filters whose innermost input is null; may be null
+  Target target;                                        ///< block set
+  ExprPtr filter;                                       ///< chain of filters whose innermost input is null; may be null
   std::vector<std::pair<Target, ExprPtr>> assignments;  ///< with
   Body body;
   std::vector<uint16_t> slots;
@@ -271,8 +305,8 @@ struct ImportStmt : Stmt {  ///< include, import, from
   ExprPtr name;
   bool ignore_missing = false;
   bool with_context = false;
-  Target target;                                          ///< import x as target
-  std::vector<std::pair<std::string, Target>> names;      ///< from x import name as target
+  Target target;                                      ///< import x as target
+  std::vector<std::pair<std::string, Target>> names;  ///< from x import name as target
 };
 
 /// A block of an added tag that is a macro, kept beside the tree (it prints nothing).

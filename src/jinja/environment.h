@@ -24,9 +24,9 @@ enum class UndefinedMode {
 
 /// How the header of a block tag of one's own is written.
 enum class BlockHeader {
-  kName,        ///< {% docs name %}
-  kSignature,   ///< {% test name(column, x=1) %}
-  kOptions,     ///< {% materialization name, default, adapter='x', languages=['sql'] %}
+  kName,       ///< {% docs name %}
+  kSignature,  ///< {% test name(column, x=1) %}
+  kOptions,    ///< {% materialization name, default, adapter='x', languages=['sql'] %}
 };
 enum class BlockBody {
   kRaw,    ///< text that is never looked into (until the end tag)
@@ -50,14 +50,14 @@ struct Parameter {
 struct Block {
   std::string tag;
   std::string name;
-  SourcePos pos;                     ///< of its opening tag
+  SourcePos pos;  ///< of its opening tag
   SourcePos name_pos;
-  SourcePos body_pos;                ///< where body begins; pass it to Compile to compile the body alone
-  std::string text;                  ///< source, opening and end tag included
-  std::string body;                  ///< source between them
+  SourcePos body_pos;  ///< where body begins; pass it to Compile to compile the body alone
+  std::string text;    ///< source, opening and end tag included
+  std::string body;    ///< source between them
   std::vector<Parameter> parameters;
   std::vector<std::pair<std::string, Value>> options;  ///< kOptions; a bare word has the value true
-  int index = 0;                     ///< for Template::Bind; -1 for raw ones
+  int index = 0;                                       ///< for Template::Bind; -1 for raw ones
 };
 
 /// Where names that a template does not define itself come from.
@@ -88,10 +88,10 @@ class MapScope : public Scope {
 
 /// Bounds of one render. Reaching one is error kTemplateLimit.
 struct Limits {
-  int64_t steps = 200'000'000;         ///< nodes evaluated, and elements handled by filters and functions
-  size_t output_bytes = 256u << 20;    ///< of the output, and of any one text or list made on the way
-  int call_depth = 200;                ///< macros inside macros
-  size_t stack_bytes = 3u << 20;       ///< of the thread's stack; threads must have twice as much
+  int64_t steps = 200'000'000;       ///< nodes evaluated, and elements handled by filters and functions
+  size_t output_bytes = 256u << 20;  ///< of the output, and of any one text or list made on the way
+  int call_depth = 200;              ///< macros inside macros
+  size_t stack_bytes = 3u << 20;     ///< of the thread's stack; threads must have twice as much
 };
 
 struct RenderOptions {
@@ -104,11 +104,11 @@ struct RenderOptions {
 /// Maps places of rendered text back to where the template wrote them.
 struct OutputMap {
   struct Mark {
-    uint32_t offset = 0;               ///< of the output; valid until the next mark
+    uint32_t offset = 0;  ///< of the output; valid until the next mark
     uint32_t line = 0;
     uint32_t column = 0;
-    bool literal = false;              ///< text of the template: line and column go on with it; else an expression's place
-    const std::string* file = nullptr; ///< lives for ever
+    bool literal = false;  ///< text of the template: line and column go on with it; else an expression's place
+    const std::string* file = nullptr;  ///< lives for ever
   };
   /// Text that came out of a macro or a captured block, printed by the expression at a place.
   struct Span {
@@ -143,11 +143,11 @@ struct CallSite {
   SourcePos pos;
   std::vector<std::optional<Value>> args;  ///< nothing: not a literal
   std::vector<std::pair<std::string, std::optional<Value>>> kwargs;
-  bool all_literal = true;      ///< every argument is a literal (strings, numbers, lists, dicts of them)
-  bool star_args = false;       ///< has *args or **kwargs
-  bool conditional = false;     ///< inside if, for, a macro or the like, or the short-circuited part of an expression
-  bool printed_alone = false;   ///< the whole of {{ name(...) }} (without filters)
-  std::string macro;            ///< name of the macro or block it is in, or empty
+  bool all_literal = true;     ///< every argument is a literal (strings, numbers, lists, dicts of them)
+  bool star_args = false;      ///< has *args or **kwargs
+  bool conditional = false;    ///< inside if, for, a macro or the like, or the short-circuited part of an expression
+  bool printed_alone = false;  ///< the whole of {{ name(...) }} (without filters)
+  std::string macro;           ///< name of the macro or block it is in, or empty
 };
 struct Analysis {
   std::vector<CallSite> calls;
@@ -181,8 +181,8 @@ struct EnvironmentOptions {
   std::function<Result<std::string>(const std::string& name)> loader;
 };
 
-/// Settings, filters, tests and globals that templates are compiled with. Fill it, then share it: Compile and everything
-/// after it are const and safe from any thread. Must outlive its templates.
+/// Settings, filters, tests and globals that templates are compiled with. Fill it, then share it: Compile and
+/// everything after it are const and safe from any thread. Must outlive its templates.
 class Environment {
  public:
   explicit Environment(EnvironmentOptions options = {});
@@ -215,8 +215,7 @@ class State {
   virtual ~State() = default;
   /// A name as the place that is being run would see it through its scope (not its local variables).
   virtual Result<std::optional<Value>> Lookup(std::string_view name) = 0;
-  virtual Result<Value> Call(const Value& callable, std::vector<Value> args,
-                             std::vector<KeywordArg> kwargs = {}) = 0;
+  virtual Result<Value> Call(const Value& callable, std::vector<Value> args, std::vector<KeywordArg> kwargs = {}) = 0;
   virtual Result<Value> CallMethod(const Value& object, std::string_view name, std::vector<Value> args,
                                    std::vector<KeywordArg> kwargs = {}) = 0;
   /// `x.name` as templates do it: method values, items of dicts; undefined when it is not there.

@@ -83,8 +83,8 @@ Value Interpreter::EvalInner(const Expr& expr) {
       if (object.is_undefined() && options_.undefined != UndefinedMode::kChainable) ThrowUndefined(object);
       if (item.key->kind == ExprKind::kSlice) {
         const auto& slice = static_cast<const SliceExpr&>(*item.key);
-        return SliceOf(*this, object, slice.start ? Eval(*slice.start) : Value(), slice.stop ? Eval(*slice.stop) : Value(),
-                       slice.step ? Eval(*slice.step) : Value());
+        return SliceOf(*this, object, slice.start ? Eval(*slice.start) : Value(),
+                       slice.stop ? Eval(*slice.stop) : Value(), slice.step ? Eval(*slice.step) : Value());
       }
       return ItemOf(object, Eval(*item.key));
     }
@@ -181,7 +181,7 @@ Value Interpreter::Finish(Result<Value> result) {
 Value Interpreter::EvalCall(const CallExpr& expr, bool* returned, const MacroNode* caller) {
   Use(1);
   CheckStack();
-  Value object;    // of a method call
+  Value object;  // of a method call
   Value callee;
   const std::string* method = nullptr;
   if (expr.callee->kind == ExprKind::kAttribute) {
@@ -203,7 +203,8 @@ Value Interpreter::EvalCall(const CallExpr& expr, bool* returned, const MacroNod
   EvalArgs(expr.args, args);
   if (caller) {
     args.kwargs.push_back({"caller", Value(MakeRef<MacroValue>(
-        std::static_pointer_cast<const TemplateImpl>(template_->shared_from_this()), caller, scope_, frame_))});
+                                         std::static_pointer_cast<const TemplateImpl>(template_->shared_from_this()),
+                                         caller, scope_, frame_))});
   }
   struct SavedPlace {
     Interpreter& i;
@@ -216,10 +217,12 @@ Value Interpreter::EvalCall(const CallExpr& expr, bool* returned, const MacroNod
   } saved{*this, call_file_, call_pos_};
   call_file_ = file_;
   call_pos_ = expr.pos;
-  if (!returned) return method ? [&] {
-    CallArgs call(*this, args.args, args.kwargs);
-    return CallMethodOf(object, *method, call);
-  }() : CallValue(callee, args.args, args.kwargs);
+  if (!returned)
+    return method ? [&] {
+      CallArgs call(*this, args.args, args.kwargs);
+      return CallMethodOf(object, *method, call);
+    }()
+                  : CallValue(callee, args.args, args.kwargs);
 
   // A statement's own call: return() ends the macro without unwinding.
   CallArgs call(*this, args.args, args.kwargs);
@@ -314,7 +317,8 @@ Value Interpreter::ItemOf(const Value& object, const Value& key) {
       }
       break;
     case Kind::kDict:
-      if (const Value* found = key.is_string() ? object.AsDict().Find(key.AsString()) : object.AsDict().Find(key)) return *found;
+      if (const Value* found = key.is_string() ? object.AsDict().Find(key.AsString()) : object.AsDict().Find(key))
+        return *found;
       break;
     case Kind::kObject: {
       auto item = OrThrow(object.AsObject().Item(key, *this));
@@ -350,7 +354,8 @@ Value Interpreter::EvalFilter(const FilterExpr& expr, const Value* captured) {
   if (!expr.function) {
     ThrowType("no {} named '{}'", expr.kind == ExprKind::kFilter ? "filter" : "test", expr.name);
   }
-  if (expr.name != "default" && expr.name != "d" && expr.name != "defined" && expr.name != "undefined") CheckStrict(input);
+  if (expr.name != "default" && expr.name != "d" && expr.name != "defined" && expr.name != "undefined")
+    CheckStrict(input);
   EvaluatedArgs args;
   args.args.push_back(std::move(input));
   EvalArgs(expr.args, args);
@@ -371,12 +376,14 @@ Value Interpreter::EvalFilter(const FilterExpr& expr, const Value* captured) {
     if (expr.kind == ExprKind::kTest) return Value(result.Truthy());
     return result;
   } catch (Thrown& thrown) {
-    if (captured && thrown.error.code() != kReturnSignal) thrown.error = std::move(thrown.error).At(Place(expr.pos, file_));
+    if (captured && thrown.error.code() != kReturnSignal)
+      thrown.error = std::move(thrown.error).At(Place(expr.pos, file_));
     throw;
   }
 }
 
-Value Interpreter::CallFilter(const std::string& name, std::span<const Value> args, std::span<const KeywordArg> kwargs) {
+Value Interpreter::CallFilter(const std::string& name, std::span<const Value> args,
+                              std::span<const KeywordArg> kwargs) {
   const auto& filters = environment_.impl().filters;
   auto found = filters.find(name);
   if (found == filters.end()) ThrowType("no filter named '{}'", name);

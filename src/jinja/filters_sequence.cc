@@ -41,16 +41,23 @@ class AttributePath {
   std::vector<Value> parts_;
 };
 
-Value IgnoreCase(const Value& value) { return value.is_string() ? Value(LowerText(value.AsString())) : value; }
-bool Truth(const std::optional<Value>& value, bool otherwise = false) { return value ? value->Truthy() : otherwise; }
-bool Given(const std::optional<Value>& value) { return value && !value->is_none(); }
+Value IgnoreCase(const Value& value) {
+  return value.is_string() ? Value(LowerText(value.AsString())) : value;
+}
+bool Truth(const std::optional<Value>& value, bool otherwise = false) {
+  return value ? value->Truthy() : otherwise;
+}
+bool Given(const std::optional<Value>& value) {
+  return value && !value->is_none();
+}
 
 void SortBy(Interpreter& state, std::vector<std::pair<Value, Value>>& keyed, bool reverse) {
   Budget budget;
   state.Use(static_cast<int64_t>(keyed.size()) * 4);
   // std::stable_sort must not see a comparison that throws half way: it may, values are only moved.
   if (reverse) std::reverse(keyed.begin(), keyed.end());
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) { return CompareValues(a.first, b.first, "<", budget) == -1; });
+  std::stable_sort(keyed.begin(), keyed.end(),
+                   [&](const auto& a, const auto& b) { return CompareValues(a.first, b.first, "<", budget) == -1; });
   if (reverse) std::reverse(keyed.begin(), keyed.end());
 }
 Value SecondsOf(std::vector<std::pair<Value, Value>> keyed) {
@@ -161,7 +168,8 @@ Value GroupBy(Interpreter& state, CallArgs& args) {
   for (size_t i = 0; i < keyed.size();) {
     std::vector<Value> group;
     size_t first = i;
-    while (i < keyed.size() && EqualValues(keyed[first].first, keyed[i].first, budget)) group.push_back(keyed[i++].second);
+    while (i < keyed.size() && EqualValues(keyed[first].first, keyed[i].first, budget))
+      group.push_back(keyed[i++].second);
     Value key = case_sensitive ? keyed[first].first : path.Of(state, group[0], Given(bound[2]) ? &*bound[2] : nullptr);
     out.emplace_back(MakeRef<Group>(std::move(key), Value::NewList(std::move(group))));
   }

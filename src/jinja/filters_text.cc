@@ -1,7 +1,7 @@
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include <nlohmann/json.hpp>
 #include "jinja/interpreter.h"
 #include "jinja/python_text.h"
 
@@ -18,7 +18,9 @@ int64_t IntArgument(const std::optional<Value>& value, int64_t otherwise, const 
   if (!value->is_int() && !value->is_bool()) ThrowType("{} must be an integer, not '{}'", what, value->TypeName());
   return value->AsInt();
 }
-bool BoolArgument(const std::optional<Value>& value, bool otherwise) { return value ? value->Truthy() : otherwise; }
+bool BoolArgument(const std::optional<Value>& value, bool otherwise) {
+  return value ? value->Truthy() : otherwise;
+}
 
 /// A filter that is a method of str, on whatever prints as text.
 NativeFunction ViaMethod(std::string method, std::initializer_list<Value> more = {}) {
@@ -36,12 +38,23 @@ std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -134,8 +147,8 @@ std::vector<std::string> WrapChunks(std::string_view line, bool hyphens) {
     bool space = IsSpace(line[at]);
     while (end < line.size() && IsSpace(line[end]) == space) {
       ++end;
-      if (!space && hyphens && line[end - 1] == '-' && end - at >= 3 && letter(line[end - 2]) && letter(line[end - 3]) &&
-          end + 1 < line.size() && letter(line[end]) && letter(line[end + 1])) {
+      if (!space && hyphens && line[end - 1] == '-' && end - at >= 3 && letter(line[end - 2]) &&
+          letter(line[end - 3]) && end + 1 < line.size() && letter(line[end]) && letter(line[end + 1])) {
         break;
       }
     }
@@ -221,7 +234,8 @@ Value StripTags(Interpreter& state, CallArgs& args) {
     bare += text[at++];
   }
   std::string out = Join(quern::SplitWords(bare), " ");
-  for (auto [entity, character] : {std::pair{"&lt;", "<"}, {"&gt;", ">"}, {"&#34;", "\""}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}}) {
+  for (auto [entity, character] :
+       {std::pair{"&lt;", "<"}, {"&gt;", ">"}, {"&#34;", "\""}, {"&quot;", "\""}, {"&#39;", "'"}, {"&amp;", "&"}}) {
     out = ReplaceAll(std::move(out), entity, character);
   }
   return Value(out);
@@ -230,7 +244,8 @@ Value StripTags(Interpreter& state, CallArgs& args) {
 std::string UrlQuote(std::string_view text, bool keep_slash) {
   std::string out;
   for (char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '~' || (c == '/' && keep_slash)) {
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '~' ||
+        (c == '/' && keep_slash)) {
       out += c;
     } else {
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -268,7 +283,8 @@ Value XmlAttributes(Interpreter& state, CallArgs& args) {
   for (const auto& entry : bound[0]->AsDict().entries()) {
     if (entry.value.is_none() || entry.value.is_undefined()) continue;
     std::string key = TextArgument(state, entry.key);
-    if (key.find_first_of(" \t\n\r\f/>=") != std::string::npos) ThrowType("Invalid character in attribute name: {}", entry.key.Repr());
+    if (key.find_first_of(" \t\n\r\f/>=") != std::string::npos)
+      ThrowType("Invalid character in attribute name: {}", entry.key.Repr());
     if (!out.empty()) out += ' ';
     out += EscapeHtml(key) + "=\"" + EscapeHtml(TextArgument(state, entry.value)) + "\"";
   }
@@ -277,7 +293,8 @@ Value XmlAttributes(Interpreter& state, CallArgs& args) {
 }
 
 Value FormatFilter(Interpreter& state, CallArgs& args) {
-  if (args.args.size() > 1 && !args.kwargs.empty()) ThrowType("can't handle positional and keyword arguments at the same time");
+  if (args.args.size() > 1 && !args.kwargs.empty())
+    ThrowType("can't handle positional and keyword arguments at the same time");
   std::string format = TextArgument(state, args.args[0]);
   Value values = args.kwargs.empty() ? Value::NewTuple({args.args.begin() + 1, args.args.end()}) : args.KeywordDict();
   return Value(PercentFormat(format, values));
@@ -368,7 +385,8 @@ void AddTextFilters(Environment::Impl& environment) {
   filters["format"] = Native(FormatFilter);
   filters["filesizeformat"] = Native(FileSize);
   filters["tojson"] = Native(ToJson);
-  auto escape = Native([](Interpreter& state, CallArgs& args) { return Value(EscapeHtml(TextArgument(state, args.args[0]))); });
+  auto escape =
+      Native([](Interpreter& state, CallArgs& args) { return Value(EscapeHtml(TextArgument(state, args.args[0]))); });
   filters["escape"] = filters["e"] = filters["forceescape"] = escape;
   filters["string"] = filters["safe"] = Native([](Interpreter& state, CallArgs& args) {
     return args.args[0].is_string() ? args.args[0] : Value(TextArgument(state, args.args[0]));

@@ -33,7 +33,8 @@ class DictView : public Object {
     auto* view = other.As<DictView>();
     if (!view) return false;
     if (view == this) return true;
-    if (part_ == DictPart::kValues || view->part_ != part_ || view->dict_.AsDict().size() != dict_.AsDict().size()) return false;
+    if (part_ == DictPart::kValues || view->part_ != part_ || view->dict_.AsDict().size() != dict_.AsDict().size())
+      return false;
     for (const auto& entry : dict_.AsDict().entries()) {
       const Value* found = view->dict_.AsDict().Find(entry.key);
       if (!found || (part_ == DictPart::kItems && !found->Equals(entry.value))) return false;
@@ -53,10 +54,12 @@ class DictView : public Object {
 
 class Range : public Object {
  public:
-  Range(int64_t start, int64_t stop, int64_t step, int64_t count) : start_(start), stop_(stop), step_(step), count_(count) {}
+  Range(int64_t start, int64_t stop, int64_t step, int64_t count)
+      : start_(start), stop_(stop), step_(step), count_(count) {}
   std::string TypeName() const override { return "range"; }
   std::string Repr() const override {
-    return step_ == 1 ? fmt::format("range({}, {})", start_, stop_) : fmt::format("range({}, {}, {})", start_, stop_, step_);
+    return step_ == 1 ? fmt::format("range({}, {})", start_, stop_)
+                      : fmt::format("range({}, {}, {})", start_, stop_, step_);
   }
   bool is_sequence() const override { return true; }
   std::optional<size_t> Length() const override { return static_cast<size_t>(count_); }
@@ -74,7 +77,8 @@ class Range : public Object {
   }
   bool Equals(const Value& other) const override {
     auto* range = other.As<Range>();
-    return range && range->count_ == count_ && (count_ == 0 || (range->start_ == start_ && (count_ == 1 || range->step_ == step_)));
+    return range && range->count_ == count_ &&
+           (count_ == 0 || (range->start_ == start_ && (count_ == 1 || range->step_ == step_)));
   }
   std::optional<size_t> Hash() const override { return HashText(Repr()); }
 
@@ -182,10 +186,14 @@ class Joiner : public Object {
 
 }  // namespace
 
-Value MakeDictView(const Value& dict, DictPart part) { return Value(MakeRef<DictView>(dict, part)); }
+Value MakeDictView(const Value& dict, DictPart part) {
+  return Value(MakeRef<DictView>(dict, part));
+}
 
 void AddGlobals(Environment::Impl& environment) {
-  auto add = [&](const char* name, auto function) { environment.globals[name] = Value::Function(name, Native(function)); };
+  auto add = [&](const char* name, auto function) {
+    environment.globals[name] = Value::Function(name, Native(function));
+  };
   add("range", MakeRange);
   add("dict", MakeDict);
   add("namespace", [](Interpreter& state, CallArgs& args) {

@@ -11,7 +11,9 @@ Value Frame::Unset() {
 }
 
 namespace {
-bool IsUnset(const Value& value) { return value.is_undefined() && !value.AsUndefined(); }
+bool IsUnset(const Value& value) {
+  return value.is_undefined() && !value.AsUndefined();
+}
 }  // namespace
 
 /// Sends output elsewhere while it lives.
@@ -97,12 +99,14 @@ void Interpreter::OutOfSteps() const {
   ThrowLimit("the template takes more than {} steps: does it loop without end?", options_.limits.steps);
 }
 void Interpreter::TooLarge() const {
-  ThrowLimit("the template makes more than {} of text or list", FormatBytes(static_cast<int64_t>(options_.limits.output_bytes)));
+  ThrowLimit("the template makes more than {} of text or list",
+             FormatBytes(static_cast<int64_t>(options_.limits.output_bytes)));
 }
 void Interpreter::CheckStack() const {
   auto used = stack_base_ - static_cast<const char*>(__builtin_frame_address(0));
   if (used < 0) used = -used;
-  if (static_cast<size_t>(used) > options_.limits.stack_bytes) ThrowLimit("calls are nested too deep for the thread's stack");
+  if (static_cast<size_t>(used) > options_.limits.stack_bytes)
+    ThrowLimit("calls are nested too deep for the thread's stack");
 }
 void Interpreter::ThrowUndefined(const Value& value) const {
   Error error = value.UndefinedError();
@@ -138,7 +142,8 @@ void Interpreter::RunTemplate(const TemplateImpl& tmpl, Output& out, std::vector
 void Interpreter::LeaveFrame(const Ref<Frame>& frame) {
   if (frame->refs() <= 2) return;  // ours: the argument, and frame_
   for (auto& slot : frame->slots) {
-    auto* macro = slot.is_object() && slot.AsObject().refs() == 1 ? dynamic_cast<MacroValue*>(&slot.AsObject()) : nullptr;
+    auto* macro =
+        slot.is_object() && slot.AsObject().refs() == 1 ? dynamic_cast<MacroValue*>(&slot.AsObject()) : nullptr;
     if (macro && macro->closure.get() == frame.get()) slot = Frame::Unset();
   }
   if (frame->refs() > 2) kept_frames_.push_back(frame);
@@ -193,7 +198,8 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
   try {
     const size_t count = node.parameters.size();
     if (args.args.size() > count && node.varargs_slot < 0) {
-      ThrowType("macro '{}' takes not more than {} argument{}, {} were given", node.name, count, count == 1 ? "" : "s", args.args.size());
+      ThrowType("macro '{}' takes not more than {} argument{}, {} were given", node.name, count, count == 1 ? "" : "s",
+                args.args.size());
     }
     const Value* caller = nullptr;
     Ref<Dict> rest;
@@ -212,7 +218,8 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
       } else {
         std::vector<std::string> names;
         for (const auto& parameter : node.parameters) names.push_back(parameter.name);
-        Error error(ErrorCode::kTemplateType, fmt::format("macro '{}' takes no keyword argument '{}'", node.name, kwarg.name));
+        Error error(ErrorCode::kTemplateType,
+                    fmt::format("macro '{}' takes no keyword argument '{}'", node.name, kwarg.name));
         auto hint = kwarg.name == "caller" ? "the macro does not use caller()" : DidYouMean(kwarg.name, names);
         if (!hint.empty()) error = std::move(error).Hint(std::move(hint));
         Throw(std::move(error));
@@ -221,14 +228,17 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
     if (node.caller_slot >= 0) {
       bool is_parameter = false;
       for (const auto& parameter : node.parameters) is_parameter |= parameter.slot == node.caller_slot;
-      if (!is_parameter) frame->slots[static_cast<size_t>(node.caller_slot)] = caller ? *caller : Value::UndefinedBecause("No caller defined");
+      if (!is_parameter)
+        frame->slots[static_cast<size_t>(node.caller_slot)] =
+            caller ? *caller : Value::UndefinedBecause("No caller defined");
     }
     if (node.varargs_slot >= 0) {
       std::vector<Value> more;
       for (size_t i = count; i < args.args.size(); ++i) more.push_back(args.args[i]);
       frame->slots[static_cast<size_t>(node.varargs_slot)] = Value::NewTuple(std::move(more));
     }
-    if (node.kwargs_slot >= 0) frame->slots[static_cast<size_t>(node.kwargs_slot)] = Value(rest ? rest : MakeRef<Dict>());
+    if (node.kwargs_slot >= 0)
+      frame->slots[static_cast<size_t>(node.kwargs_slot)] = Value(rest ? rest : MakeRef<Dict>());
     for (const auto& parameter : node.parameters) {
       Value& slot = frame->slots[parameter.slot];
       if (!IsUnset(slot)) continue;
@@ -251,7 +261,8 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
       return std::exchange(return_value_, Value());
     }
     if (!node.is_caller) {
-      thrown.error = std::move(thrown.error).Trace(fmt::format("in macro '{}', called", node.name), Place(from_pos, from_file));
+      thrown.error =
+          std::move(thrown.error).Trace(fmt::format("in macro '{}', called", node.name), Place(from_pos, from_file));
     }
     throw;
   }
@@ -308,7 +319,8 @@ void Interpreter::Emit(const Value& value, Pos pos) {
   Budget budget;
   AppendText(out_->text, value, budget);
   CheckSize(out_->text.size());
-  if (options_.map_output && out_->text.size() > begin) out_->map.marks.push_back({begin, pos.line, pos.column, false, file_});
+  if (options_.map_output && out_->text.size() > begin)
+    out_->map.marks.push_back({begin, pos.line, pos.column, false, file_});
 }
 
 Flow Interpreter::Exec(const Body& body) {
@@ -331,7 +343,8 @@ Flow Interpreter::ExecStmt(const Stmt& stmt) {
       const Expr& expr = *static_cast<const ExprStmt&>(stmt).expr;
       bool returned = false;
       try {
-        Value value = expr.kind == ExprKind::kCall ? EvalCall(static_cast<const CallExpr&>(expr), &returned, nullptr) : Eval(expr);
+        Value value = expr.kind == ExprKind::kCall ? EvalCall(static_cast<const CallExpr&>(expr), &returned, nullptr)
+                                                   : Eval(expr);
         if (returned) return Flow::kReturn;
         if (stmt.kind == StmtKind::kOutput) Emit(value, expr.kind == ExprKind::kCall ? expr.pos : stmt.pos);
       } catch (Thrown& thrown) {
@@ -396,7 +409,8 @@ Flow Interpreter::ExecStmt(const Stmt& stmt) {
         if (returned) return Flow::kReturn;
         Emit(value, block.call->pos);
       } catch (Thrown& thrown) {
-        if (thrown.error.code() != kReturnSignal) thrown.error = std::move(thrown.error).At(Place(block.call->pos, file_));
+        if (thrown.error.code() != kReturnSignal)
+          thrown.error = std::move(thrown.error).At(Place(block.call->pos, file_));
         throw;
       }
       return Flow::kNext;
@@ -427,7 +441,8 @@ void Interpreter::Store(const Target& target, Value value) {
     try {
       items = ItemsOf(*this, value);
       if (items.size() != target.elements.size()) {
-        ThrowType("cannot unpack {} value{} into {} names", items.size(), items.size() == 1 ? "" : "s", target.elements.size());
+        ThrowType("cannot unpack {} value{} into {} names", items.size(), items.size() == 1 ? "" : "s",
+                  target.elements.size());
       }
     } catch (Thrown& thrown) {
       thrown.error = std::move(thrown.error).At(Place(target.pos, file_));
@@ -440,7 +455,8 @@ void Interpreter::Store(const Target& target, Value value) {
     try {
       Value object = EvalName(*target.namespace_object);
       if (object.is_undefined()) ThrowUndefined(object);
-      if (!object.is_object()) ThrowType("cannot assign attribute '{}' on a non-namespace object ('{}')", target.attribute, object.TypeName());
+      if (!object.is_object())
+        ThrowType("cannot assign attribute '{}' on a non-namespace object ('{}')", target.attribute, object.TypeName());
       NoteChange(object, value);
       OrThrow(object.AsObject().SetAttribute(target.attribute, std::move(value)));
     } catch (Thrown& thrown) {
@@ -469,7 +485,8 @@ Flow Interpreter::ExecFor(const ForStmt& stmt) {
     LeaveFrame(frame);
     return flow;
   } catch (Thrown& thrown) {
-    if (thrown.error.code() != kReturnSignal) thrown.error = std::move(thrown.error).At(Place(stmt.iterable->pos, file_));
+    if (thrown.error.code() != kReturnSignal)
+      thrown.error = std::move(thrown.error).At(Place(stmt.iterable->pos, file_));
     throw;
   }
 }
@@ -522,7 +539,8 @@ Value Interpreter::CallLoop(LoopObject& loop, CallArgs& args) {
   CheckStack();
   if (!loop.stmt->recursive) ThrowType("'loop' can only be called in a recursive loop");
   auto bound = OrThrow(args.Bind("loop", {"iterable"}, 1));
-  if (call_depth_ >= options_.limits.call_depth) ThrowLimit("a recursive loop goes more than {} deep", options_.limits.call_depth);
+  if (call_depth_ >= options_.limits.call_depth)
+    ThrowLimit("a recursive loop goes more than {} deep", options_.limits.call_depth);
   Ref<Frame> saved = frame_;
   auto frame = MakeRef<Frame>(loop.outer, loop.stmt->function.slots);
   Output out;
@@ -558,7 +576,8 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
       failure = std::move(text).error();
       continue;
     }
-    tmpl = std::static_pointer_cast<const TemplateImpl>(OrThrow(environment_.Compile(*std::move(text), candidate.AsString())));
+    tmpl = std::static_pointer_cast<const TemplateImpl>(
+        OrThrow(environment_.Compile(*std::move(text), candidate.AsString())));
     break;
   }
   if (!tmpl) {
@@ -567,7 +586,8 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
     ThrowType("no template is named");
   }
   CheckStack();
-  if (call_depth_ >= options_.limits.call_depth) ThrowLimit("templates include each other more than {} deep", options_.limits.call_depth);
+  if (call_depth_ >= options_.limits.call_depth)
+    ThrowLimit("templates include each other more than {} deep", options_.limits.call_depth);
   loaded_.push_back(tmpl);
 
   // The other template sees this one's scope, and with context also its local variables.
@@ -631,12 +651,16 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
   }
   for (const auto& [name, target] : stmt.names) {
     auto value = find(name);
-    Store(target, value ? *value : Value::UndefinedBecause(fmt::format("the template '{}' does not export '{}'", *tmpl->parsed.file, name)));
+    Store(target, value ? *value
+                        : Value::UndefinedBecause(
+                              fmt::format("the template '{}' does not export '{}'", *tmpl->parsed.file, name)));
   }
 }
 
 // --- loop ----------------------------------------------------------------------------------------------------------
-std::string LoopObject::Repr() const { return fmt::format("<LoopContext {}/{}>", index + 1, items->items.size()); }
+std::string LoopObject::Repr() const {
+  return fmt::format("<LoopContext {}/{}>", index + 1, items->items.size());
+}
 
 Result<std::optional<Value>> LoopObject::Attribute(std::string_view name, State&) {
   size_t length = items->items.size();

@@ -90,7 +90,8 @@ class Interpreter : public State {
   [[noreturn]] void ThrowUndefined(const Value& value) const;
   /// A use that fails for undefined values in strict mode only.
   void CheckStrict(const Value& value) const {
-    if (value.is_undefined() && options_.undefined == UndefinedMode::kStrict && !(value.AsUndefined() && value.AsUndefined()->lenient)) {
+    if (value.is_undefined() && options_.undefined == UndefinedMode::kStrict &&
+        !(value.AsUndefined() && value.AsUndefined()->lenient)) {
       ThrowUndefined(value);
     }
   }
@@ -234,7 +235,9 @@ void AddNumberFilters(Environment::Impl& environment);
 void AddTests(Environment::Impl& environment);
 void AddGlobals(Environment::Impl& environment);
 
-inline Interpreter& Self(State& state) { return static_cast<Interpreter&>(state); }
+inline Interpreter& Self(State& state) {
+  return static_cast<Interpreter&>(state);
+}
 
 /// A native function from one that throws.
 template <class F>

@@ -2,10 +2,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
-
-#include <nlohmann/json.hpp>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -70,7 +69,9 @@ std::string RunCase(const Case& test) {
   options.lstrip_blocks = settings.value("lstrip_blocks", false);
   options.keep_trailing_newline = settings.value("keep_trailing_newline", false);
   std::string undefined = settings.value("undefined", "default");
-  render.undefined = undefined == "strict" ? UndefinedMode::kStrict : undefined == "chainable" ? UndefinedMode::kChainable : UndefinedMode::kDefault;
+  render.undefined = undefined == "strict"      ? UndefinedMode::kStrict
+                     : undefined == "chainable" ? UndefinedMode::kChainable
+                                                : UndefinedMode::kDefault;
   if (settings.contains("templates")) {
     options.loader = [files = settings["templates"]](const std::string& name) -> Result<std::string> {
       if (!files.contains(name)) return Fail(ErrorCode::kNotFound, "no template '" + name + "'");
@@ -156,10 +157,13 @@ TEST(Blocks, AreListedWithPlacesAndBodies) {
 
 TEST(Macros, BoundToAScopeSeeEachOtherAndReturnValues) {
   Environment environment;
-  auto file = environment.Compile("{% macro one() %}{{ return([1, two()]) }}never{% endmacro %}{% macro two() %}2{{ suffix }}{% endmacro %}", "m.sql");
+  auto file = environment.Compile(
+      "{% macro one() %}{{ return([1, two()]) }}never{% endmacro %}{% macro two() %}2{{ suffix }}{% endmacro %}",
+      "m.sql");
   ASSERT_TRUE(file);
   auto scope = std::make_shared<MapScope>();
-  scope->Set("return", Value::Function("return", [](CallArgs& args) -> Result<Value> { return args.state.Return(args.args[0]); }));
+  scope->Set("return", Value::Function(
+                           "return", [](CallArgs& args) -> Result<Value> { return args.state.Return(args.args[0]); }));
   scope->Set("suffix", Value("!"));
   std::weak_ptr<MapScope> weak = scope;
   {
@@ -180,12 +184,14 @@ TEST(Macros, BoundToAScopeSeeEachOtherAndReturnValues) {
 TEST(Macros, ReturnGoesThroughCallBlocks) {
   Environment environment;
   auto scope = std::make_shared<MapScope>();
-  scope->Set("return", Value::Function("return", [](CallArgs& args) -> Result<Value> { return args.state.Return(args.args[0]); }));
+  scope->Set("return", Value::Function(
+                           "return", [](CallArgs& args) -> Result<Value> { return args.state.Return(args.args[0]); }));
   scope->Set("statement", Value::Function("statement", [](CallArgs& args) -> Result<Value> {
                return args.state.Call(*args.Keyword("caller"), {}, {});
              }));
   auto model = environment.Compile(
-      "{% macro m() %}{% call statement() %}{% for i in [1, 2] %}{% if i == 2 %}{% do return({'i': i}) %}{% endif %}{% endfor %}{% endcall %}{% endmacro %}"
+      "{% macro m() %}{% call statement() %}{% for i in [1, 2] %}{% if i == 2 %}{% do return({'i': i}) %}{% endif %}{% "
+      "endfor %}{% endcall %}{% endmacro %}"
       "{{ m().i + 1 }}",
       "model.sql");
   ASSERT_TRUE(model);
@@ -197,7 +203,10 @@ TEST(Macros, ReturnGoesThroughCallBlocks) {
 // --- errors --------------------------------------------------------------------------------------------------------
 TEST(Errors, CarryThePlaceAndTheMacrosOnTheWay) {
   Environment environment;
-  auto compiled = environment.Compile("{% macro inner(x) %}\n  {{ x.y.z }}{% endmacro %}\n{% macro outer() %}{{ inner({}) }}{% endmacro %}\n\n{{ outer() }}", "a.sql");
+  auto compiled = environment.Compile(
+      "{% macro inner(x) %}\n  {{ x.y.z }}{% endmacro %}\n{% macro outer() %}{{ inner({}) }}{% endmacro %}\n\n{{ "
+      "outer() }}",
+      "a.sql");
   ASSERT_TRUE(compiled);
   auto result = (*compiled)->Render(nullptr);
   ASSERT_FALSE(result);
@@ -214,7 +223,8 @@ TEST(Errors, CarryThePlaceAndTheMacrosOnTheWay) {
 TEST(Errors, OfNativeFunctionsGetThePlaceOfTheCall) {
   Environment environment;
   auto scope = std::make_shared<MapScope>();
-  scope->Set("boom", Value::Function("boom", [](CallArgs&) -> Result<Value> { return Fail(ErrorCode::kTemplateRaised, "no"); }));
+  scope->Set("boom", Value::Function(
+                         "boom", [](CallArgs&) -> Result<Value> { return Fail(ErrorCode::kTemplateRaised, "no"); }));
   auto compiled = environment.Compile("x\n {{ 1 + boom() }}", "a.sql");
   auto result = (*compiled)->Render(scope);
   ASSERT_FALSE(result);
@@ -235,7 +245,8 @@ TEST(OutputMap, PointsThroughMacrosIntoTheFile) {
   ASSERT_TRUE(macros);
   auto scope = std::make_shared<MapScope>();
   scope->Set("cols", (*macros)->Bind((*macros)->blocks()[0], nullptr));
-  auto model = environment.Compile("select\n  {{ cols() }}\n{% set t %} from {{ 'x' }} {% endset %}{{ t | trim }}\nwhere 1", "models/m.sql");
+  auto model = environment.Compile(
+      "select\n  {{ cols() }}\n{% set t %} from {{ 'x' }} {% endset %}{{ t | trim }}\nwhere 1", "models/m.sql");
   ASSERT_TRUE(model);
   auto result = (*model)->Render(scope);
   ASSERT_TRUE(result) << result.error().ToString();
@@ -258,25 +269,40 @@ TEST(Limits, EndWhatWouldNotEnd) {
   RenderOptions options;
   options.limits.steps = 100000;
   options.limits.output_bytes = 1 << 20;
-  auto limited = [&](const std::string& text) { return Render(text, Value::NewDict(), options).find("Q0305") != std::string::npos; };
+  auto limited = [&](const std::string& text) {
+    return Render(text, Value::NewDict(), options).find("Q0305") != std::string::npos;
+  };
   EXPECT_TRUE(limited("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"));
   EXPECT_TRUE(limited("{% set l = [1] %}{% for x in l %}{% do l.append(x) %}{% endfor %}"));
   EXPECT_TRUE(limited("{{ 'x' * 100000000 }}"));
   EXPECT_TRUE(limited("{{ [1] * 100000000 }}"));
   EXPECT_TRUE(limited("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"));
   EXPECT_TRUE(limited("{{ range(10000000000) }}"));
-  EXPECT_TRUE(limited("{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(50) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"));
-  EXPECT_TRUE(limited("{% set ns = namespace(x=[]) %}{% for i in range(50) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}"));
+  EXPECT_TRUE(limited(
+      "{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(50) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"));
+  EXPECT_TRUE(limited(
+      "{% set ns = namespace(x=[]) %}{% for i in range(50) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}"));
   EXPECT_TRUE(limited("{{ '%99999999d' % 1 }}"));
   EXPECT_NE(Render("{{ " + std::string(5000, '(')).find("error"), std::string::npos);
   EXPECT_NE(Render("{{ " + std::string(100000, '-') + "1 }}").find("error"), std::string::npos);
-  EXPECT_NE(Render("{{ 1" + [] { std::string s; for (int i = 0; i < 50000; ++i) s += "+1"; return s; }() + " }}").find("error"), std::string::npos);
+  EXPECT_NE(Render("{{ 1" +
+                   [] {
+                     std::string s;
+                     for (int i = 0; i < 50000; ++i) s += "+1";
+                     return s;
+                   }() +
+                   " }}")
+                .find("error"),
+            std::string::npos);
 }
 
 TEST(Limits, DeepAndCyclicValuesAreFreed) {
-  EXPECT_EQ(Render("{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}done"), "done");
+  EXPECT_EQ(Render("{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}done"),
+            "done");
   EXPECT_EQ(Render("{% set l = [] %}{% do l.append(l) %}{% set d = {} %}{% do d.update({'l': [l, d]}) %}ok"), "ok");
-  EXPECT_EQ(Render("{% set n = namespace() %}{% set n.me = n %}{% macro m() %}{% macro i() %}{% endmacro %}{% set n.f = i %}{% endmacro %}{{ m() }}ok"), "ok");
+  EXPECT_EQ(Render("{% set n = namespace() %}{% set n.me = n %}{% macro m() %}{% macro i() %}{% endmacro %}{% set n.f "
+                   "= i %}{% endmacro %}{{ m() }}ok"),
+            "ok");
 }
 
 // --- analysis ------------------------------------------------------------------------------------------------------
@@ -307,7 +333,8 @@ TEST(Values, PrintAsInPython) {
   EXPECT_EQ(Value(1e-5).ToString(), "1e-05");
   EXPECT_EQ(Value(0.1).ToString(), "0.1");
   EXPECT_EQ(Value(-0.0).ToString(), "-0.0");
-  EXPECT_EQ(Value::NewList({Value("it's"), Value("a\"b'c\n"), Value(true), Value(), Value(2.0)}).Repr(), R"(["it's", 'a"b\'c\n', True, None, 2.0])");
+  EXPECT_EQ(Value::NewList({Value("it's"), Value("a\"b'c\n"), Value(true), Value(), Value(2.0)}).Repr(),
+            R"(["it's", 'a"b\'c\n', True, None, 2.0])");
   EXPECT_EQ(Value::NewTuple({Value(1)}).Repr(), "(1,)");
 }
 
@@ -345,7 +372,9 @@ TEST(Native, GivesTheValueOfASingleExpression) {
 
 TEST(Threads, ShareOneTemplate) {
   Environment environment;
-  auto compiled = environment.Compile("{% macro m(x) %}{{ x * 2 }}{% endmacro %}{% for i in range(50) %}{{ m(i) }},{% endfor %}{{ d.k | join('-') }}", "t");
+  auto compiled = environment.Compile(
+      "{% macro m(x) %}{{ x * 2 }}{% endmacro %}{% for i in range(50) %}{{ m(i) }},{% endfor %}{{ d.k | join('-') }}",
+      "t");
   auto context = Value::NewDict({{"d", Value::NewDict({{"k", Value::NewList({Value(1), Value("x")})}})}});
   context.Freeze();
   ScopePtr scope = MapScope::FromDict(context);

@@ -10,52 +10,95 @@ namespace quern::jinja {
 
 std::string Describe(TokenType type) {
   switch (type) {
-    case TokenType::kEnd: return "end of template";
-    case TokenType::kData: return "template text";
-    case TokenType::kVariableBegin: return "'{{'";
-    case TokenType::kVariableEnd: return "end of print statement";
-    case TokenType::kBlockBegin: return "'{%'";
-    case TokenType::kBlockEnd: return "end of statement block";
-    case TokenType::kRawBody: return "raw text";
-    case TokenType::kName: return "name";
-    case TokenType::kString: return "string";
-    case TokenType::kInteger: return "integer";
-    case TokenType::kFloat: return "float";
-    case TokenType::kAdd: return "'+'";
-    case TokenType::kSub: return "'-'";
-    case TokenType::kMul: return "'*'";
-    case TokenType::kDiv: return "'/'";
-    case TokenType::kFloorDiv: return "'//'";
-    case TokenType::kMod: return "'%'";
-    case TokenType::kPow: return "'**'";
-    case TokenType::kTilde: return "'~'";
-    case TokenType::kPipe: return "'|'";
-    case TokenType::kDot: return "'.'";
-    case TokenType::kComma: return "','";
-    case TokenType::kColon: return "':'";
-    case TokenType::kAssign: return "'='";
-    case TokenType::kEq: return "'=='";
-    case TokenType::kNe: return "'!='";
-    case TokenType::kLt: return "'<'";
-    case TokenType::kLe: return "'<='";
-    case TokenType::kGt: return "'>'";
-    case TokenType::kGe: return "'>='";
-    case TokenType::kLParen: return "'('";
-    case TokenType::kRParen: return "')'";
-    case TokenType::kLBracket: return "'['";
-    case TokenType::kRBracket: return "']'";
-    case TokenType::kLBrace: return "'{'";
-    case TokenType::kRBrace: return "'}'";
-    case TokenType::kSemicolon: return "';'";
+    case TokenType::kEnd:
+      return "end of template";
+    case TokenType::kData:
+      return "template text";
+    case TokenType::kVariableBegin:
+      return "'{{'";
+    case TokenType::kVariableEnd:
+      return "end of print statement";
+    case TokenType::kBlockBegin:
+      return "'{%'";
+    case TokenType::kBlockEnd:
+      return "end of statement block";
+    case TokenType::kRawBody:
+      return "raw text";
+    case TokenType::kName:
+      return "name";
+    case TokenType::kString:
+      return "string";
+    case TokenType::kInteger:
+      return "integer";
+    case TokenType::kFloat:
+      return "float";
+    case TokenType::kAdd:
+      return "'+'";
+    case TokenType::kSub:
+      return "'-'";
+    case TokenType::kMul:
+      return "'*'";
+    case TokenType::kDiv:
+      return "'/'";
+    case TokenType::kFloorDiv:
+      return "'//'";
+    case TokenType::kMod:
+      return "'%'";
+    case TokenType::kPow:
+      return "'**'";
+    case TokenType::kTilde:
+      return "'~'";
+    case TokenType::kPipe:
+      return "'|'";
+    case TokenType::kDot:
+      return "'.'";
+    case TokenType::kComma:
+      return "','";
+    case TokenType::kColon:
+      return "':'";
+    case TokenType::kAssign:
+      return "'='";
+    case TokenType::kEq:
+      return "'=='";
+    case TokenType::kNe:
+      return "'!='";
+    case TokenType::kLt:
+      return "'<'";
+    case TokenType::kLe:
+      return "'<='";
+    case TokenType::kGt:
+      return "'>'";
+    case TokenType::kGe:
+      return "'>='";
+    case TokenType::kLParen:
+      return "'('";
+    case TokenType::kRParen:
+      return "')'";
+    case TokenType::kLBracket:
+      return "'['";
+    case TokenType::kRBracket:
+      return "']'";
+    case TokenType::kLBrace:
+      return "'{'";
+    case TokenType::kRBrace:
+      return "'}'";
+    case TokenType::kSemicolon:
+      return "';'";
   }
   return "?";
 }
 
 namespace {
 
-bool IsNameStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsNameChar(char c) { return IsNameStart(c) || IsDigit(c); }
+bool IsNameStart(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80);
+}
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool IsNameChar(char c) {
+  return IsNameStart(c) || IsDigit(c);
+}
 
 class Lexer {
  public:
@@ -70,7 +113,8 @@ class Lexer {
   std::vector<Token> Run() {
     if (options_.expression) {
       while (SkipSpace(), at_ < end_) Expression();
-      if (!open_.empty()) Fail(at_, fmt::format("unexpected end of the expression, expected '{}'", Closing(open_.back())));
+      if (!open_.empty())
+        Fail(at_, fmt::format("unexpected end of the expression, expected '{}'", Closing(open_.back())));
     } else {
       while (at_ < end_) Root();
     }
@@ -125,7 +169,8 @@ class Lexer {
     } else if (sign != '+' && options_.lstrip_blocks && !is_variable) {
       size_t line = to;
       while (line > from && source_[line - 1] != '\n' && IsSpace(source_[line - 1])) --line;
-      if ((line > from && source_[line - 1] == '\n') || (line == from && (from == 0 || source_[from - 1] == '\n'))) to = line;
+      if ((line > from && source_[line - 1] == '\n') || (line == from && (from == 0 || source_[from - 1] == '\n')))
+        to = line;
     }
     return to;
   }
@@ -302,13 +347,15 @@ class Lexer {
       return;
     }
     static constexpr std::pair<std::string_view, TokenType> kOperators[] = {
-        {"//", TokenType::kFloorDiv}, {"**", TokenType::kPow}, {"==", TokenType::kEq}, {"!=", TokenType::kNe},
-        {"<=", TokenType::kLe}, {">=", TokenType::kGe}, {"+", TokenType::kAdd}, {"-", TokenType::kSub},
-        {"*", TokenType::kMul}, {"/", TokenType::kDiv}, {"%", TokenType::kMod}, {"~", TokenType::kTilde},
-        {"|", TokenType::kPipe}, {".", TokenType::kDot}, {",", TokenType::kComma}, {":", TokenType::kColon},
-        {"=", TokenType::kAssign}, {"<", TokenType::kLt}, {">", TokenType::kGt}, {"(", TokenType::kLParen},
-        {")", TokenType::kRParen}, {"[", TokenType::kLBracket}, {"]", TokenType::kRBracket},
-        {"{", TokenType::kLBrace}, {"}", TokenType::kRBrace}, {";", TokenType::kSemicolon}};
+        {"//", TokenType::kFloorDiv}, {"**", TokenType::kPow},     {"==", TokenType::kEq},
+        {"!=", TokenType::kNe},       {"<=", TokenType::kLe},      {">=", TokenType::kGe},
+        {"+", TokenType::kAdd},       {"-", TokenType::kSub},      {"*", TokenType::kMul},
+        {"/", TokenType::kDiv},       {"%", TokenType::kMod},      {"~", TokenType::kTilde},
+        {"|", TokenType::kPipe},      {".", TokenType::kDot},      {",", TokenType::kComma},
+        {":", TokenType::kColon},     {"=", TokenType::kAssign},   {"<", TokenType::kLt},
+        {">", TokenType::kGt},        {"(", TokenType::kLParen},   {")", TokenType::kRParen},
+        {"[", TokenType::kLBracket},  {"]", TokenType::kRBracket}, {"{", TokenType::kLBrace},
+        {"}", TokenType::kRBrace},    {";", TokenType::kSemicolon}};
     for (const auto& [text, type] : kOperators) {
       if (!At(text, at_)) continue;
       if (c == '(' || c == '[' || c == '{') {
@@ -316,7 +363,8 @@ class Lexer {
         if (open_.size() > 200) Fail(at_, "brackets are nested more than 200 deep");
       } else if (c == ')' || c == ']' || c == '}') {
         if (open_.empty()) Fail(at_, fmt::format("unexpected '{}'", c));
-        if (Closing(open_.back()) != c) Fail(at_, fmt::format("unexpected '{}', expected '{}'", c, Closing(open_.back())));
+        if (Closing(open_.back()) != c)
+          Fail(at_, fmt::format("unexpected '{}', expected '{}'", c, Closing(open_.back())));
         open_.pop_back();
       }
       at_ += text.size();
@@ -349,7 +397,9 @@ class Lexer {
     if (base != 10) {
       at_ += 2;
       if (at_ < end_ && source_[at_] == '_') ++at_;
-      if (!take([&](char c) { return base == 16 ? std::isxdigit(static_cast<unsigned char>(c)) != 0 : c >= '0' && c < '0' + base; })) {
+      if (!take([&](char c) {
+            return base == 16 ? std::isxdigit(static_cast<unsigned char>(c)) != 0 : c >= '0' && c < '0' + base;
+          })) {
         Fail(from, "a number has no digits");
       }
     } else {
@@ -457,7 +507,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> Tokenize(std::string_view source, const std::string& file, SourcePos first, const LexerOptions& options) {
+std::vector<Token> Tokenize(std::string_view source, const std::string& file, SourcePos first,
+                            const LexerOptions& options) {
   return Lexer(source, file, first, options).Run();
 }
 

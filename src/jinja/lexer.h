@@ -8,10 +8,43 @@
 namespace quern::jinja {
 
 enum class TokenType : uint8_t {
-  kEnd, kData, kVariableBegin, kVariableEnd, kBlockBegin, kBlockEnd, kRawBody,
-  kName, kString, kInteger, kFloat,
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow, kTilde, kPipe, kDot, kComma, kColon, kAssign,
-  kEq, kNe, kLt, kLe, kGt, kGe, kLParen, kRParen, kLBracket, kRBracket, kLBrace, kRBrace, kSemicolon,
+  kEnd,
+  kData,
+  kVariableBegin,
+  kVariableEnd,
+  kBlockBegin,
+  kBlockEnd,
+  kRawBody,
+  kName,
+  kString,
+  kInteger,
+  kFloat,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod,
+  kPow,
+  kTilde,
+  kPipe,
+  kDot,
+  kComma,
+  kColon,
+  kAssign,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kLParen,
+  kRParen,
+  kLBracket,
+  kRBracket,
+  kLBrace,
+  kRBrace,
+  kSemicolon,
 };
 /// How a token is called in messages: "end of print statement", "','".
 std::string Describe(TokenType type);
@@ -30,10 +63,12 @@ struct LexerOptions {
   bool lstrip_blocks = false;
   bool keep_trailing_newline = false;
   std::vector<std::pair<std::string, std::string>> raw_tags = {};  ///< tag, end tag: the text between is one kRawBody
-  bool expression = false;  ///< the text is an expression alone
+  bool expression = false;                                         ///< the text is an expression alone
 };
 
-/// Splits a template whose line ends are "\n"; throws Thrown (kTemplateSyntax, with place) when it cannot. The last token is kEnd.
-std::vector<Token> Tokenize(std::string_view source, const std::string& file, SourcePos first, const LexerOptions& options);
+/// Splits a template whose line ends are "\n"; throws Thrown (kTemplateSyntax, with place) when it cannot. The last
+/// token is kEnd.
+std::vector<Token> Tokenize(std::string_view source, const std::string& file, SourcePos first,
+                            const LexerOptions& options);
 
 }  // namespace quern::jinja

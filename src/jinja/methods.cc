@@ -12,7 +12,8 @@ using Method = Value (*)(Interpreter&, const Value& self, CallArgs&);
 using Methods = std::map<std::string_view, Method>;
 using Bound = std::vector<std::optional<Value>>;
 
-Bound Bind(CallArgs& args, std::string_view name, std::initializer_list<std::string_view> parameters, size_t required = 0) {
+Bound Bind(CallArgs& args, std::string_view name, std::initializer_list<std::string_view> parameters,
+           size_t required = 0) {
   return OrThrow(args.Bind(name, parameters, required));
 }
 const std::string& Text(const Value& value, std::string_view method) {
@@ -21,7 +22,8 @@ const std::string& Text(const Value& value, std::string_view method) {
   return value.AsString();
 }
 int64_t Int(const Value& value) {
-  if (!value.is_int() && !value.is_bool()) ThrowType("'{}' object cannot be interpreted as an integer", value.TypeName());
+  if (!value.is_int() && !value.is_bool())
+    ThrowType("'{}' object cannot be interpreted as an integer", value.TypeName());
   return value.AsInt();
 }
 
@@ -242,7 +244,9 @@ bool HasCase(const Value& self, bool upper) {
   }
   return any;
 }
-bool IsDigitCharacter(uint32_t c) { return c >= '0' && c <= '9'; }
+bool IsDigitCharacter(uint32_t c) {
+  return c >= '0' && c <= '9';
+}
 
 Value SplitLines(const Value& self, CallArgs& args) {
   auto bound = Bind(args, "splitlines", {"keepends"});
@@ -300,40 +304,63 @@ const Methods& StringMethods() {
       {"split", [](Interpreter& i, const Value& s, CallArgs& a) { return SplitText(i, s, a, "split", false); }},
       {"rsplit", [](Interpreter& i, const Value& s, CallArgs& a) { return SplitText(i, s, a, "rsplit", true); }},
       {"splitlines", [](Interpreter&, const Value& s, CallArgs& a) { return SplitLines(s, a); }},
-      {"lower", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "lower", {}); return Value(LowerText(s.AsString())); }},
-      {"casefold", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "casefold", {}); return Value(LowerText(s.AsString())); }},
-      {"upper", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "upper", {}); return Value(UpperText(s.AsString())); }},
-      {"title", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "title", {}); return Value(TitleText(s.AsString())); }},
-      {"capitalize", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"lower",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "lower", {});
+         return Value(LowerText(s.AsString()));
+       }},
+      {"casefold",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "casefold", {});
+         return Value(LowerText(s.AsString()));
+       }},
+      {"upper",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "upper", {});
+         return Value(UpperText(s.AsString()));
+       }},
+      {"title",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "title", {});
+         return Value(TitleText(s.AsString()));
+       }},
+      {"capitalize",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "capitalize", {});
          size_t first = s.AsString().empty() ? 0 : CharacterBytes(s.AsString(), 0);
          return Value(UpperText(s.AsString().substr(0, first)) + LowerText(s.AsString().substr(first)));
        }},
-      {"swapcase", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"swapcase",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "swapcase", {});
          std::string out;
          const std::string& text = s.AsString();
          for (size_t at = 0; at < text.size();) {
            size_t bytes = CharacterBytes(text, at);
-           out += IsUpperLetter(DecodeCharacter(text, at)) ? LowerText(text.substr(at, bytes)) : UpperText(text.substr(at, bytes));
+           out += IsUpperLetter(DecodeCharacter(text, at)) ? LowerText(text.substr(at, bytes))
+                                                           : UpperText(text.substr(at, bytes));
            at += bytes;
          }
          return Value(out);
        }},
-      {"startswith", [](Interpreter&, const Value& s, CallArgs& a) { return Value(HasAffix(s, a, "startswith", true)); }},
+      {"startswith",
+       [](Interpreter&, const Value& s, CallArgs& a) { return Value(HasAffix(s, a, "startswith", true)); }},
       {"endswith", [](Interpreter&, const Value& s, CallArgs& a) { return Value(HasAffix(s, a, "endswith", false)); }},
-      {"removeprefix", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"removeprefix",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          auto b = Bind(a, "removeprefix", {"prefix"}, 1);
          const std::string& prefix = Text(*b[0], "removeprefix");
          return s.AsString().starts_with(prefix) ? SubText(s, prefix.size(), s.AsString().size()) : s;
        }},
-      {"removesuffix", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"removesuffix",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          auto b = Bind(a, "removesuffix", {"suffix"}, 1);
          const std::string& suffix = Text(*b[0], "removesuffix");
          return s.AsString().ends_with(suffix) ? SubText(s, 0, s.AsString().size() - suffix.size()) : s;
        }},
       {"replace", [](Interpreter& i, const Value& s, CallArgs& a) { return ReplaceText(i, s, a); }},
-      {"join", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"join",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "join", {"iterable"}, 1);
          std::vector<Value> parts;
          size_t n = 0;
@@ -347,17 +374,20 @@ const Methods& StringMethods() {
       {"format", FormatMethod},
       {"find", [](Interpreter&, const Value& s, CallArgs& a) { return Value(FindText(s, a, "find", false)); }},
       {"rfind", [](Interpreter&, const Value& s, CallArgs& a) { return Value(FindText(s, a, "rfind", true)); }},
-      {"index", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"index",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          int64_t at = FindText(s, a, "index", false);
          if (at < 0) ThrowType("substring not found");
          return Value(at);
        }},
-      {"rindex", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"rindex",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          int64_t at = FindText(s, a, "rindex", true);
          if (at < 0) ThrowType("substring not found");
          return Value(at);
        }},
-      {"count", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"count",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          auto b = Bind(a, "count", {"sub"}, 1);
          const std::string& part = Text(*b[0], "count");
          if (part.empty()) return Value(CharacterCount(s.AsString()) + 1);
@@ -370,7 +400,8 @@ const Methods& StringMethods() {
       {"ljust", [](Interpreter&, const Value& s, CallArgs& a) { return JustifyText(s, a, "ljust", '<'); }},
       {"rjust", [](Interpreter&, const Value& s, CallArgs& a) { return JustifyText(s, a, "rjust", '>'); }},
       {"center", [](Interpreter&, const Value& s, CallArgs& a) { return JustifyText(s, a, "center", '^'); }},
-      {"zfill", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"zfill",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          auto b = Bind(a, "zfill", {"width"}, 1);
          int64_t missing = Int(*b[0]) - static_cast<int64_t>(CharacterCount(s.AsString()));
          if (missing <= 0) return s;
@@ -380,7 +411,8 @@ const Methods& StringMethods() {
          text.insert(at, static_cast<size_t>(missing), '0');
          return Value(std::move(text));
        }},
-      {"expandtabs", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"expandtabs",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "expandtabs", {"tabsize"});
          int64_t size = b[0] ? Int(*b[0]) : 8;
          if (size > 1000) ThrowLimit("the tab size is too large");
@@ -403,22 +435,29 @@ const Methods& StringMethods() {
       {"isdecimal", [](Interpreter&, const Value& s, CallArgs&) { return Value(AllCharacters(s, IsDigitCharacter)); }},
       {"isnumeric", [](Interpreter&, const Value& s, CallArgs&) { return Value(AllCharacters(s, IsDigitCharacter)); }},
       {"isalpha", [](Interpreter&, const Value& s, CallArgs&) { return Value(AllCharacters(s, IsLetter)); }},
-      {"isalnum", [](Interpreter&, const Value& s, CallArgs&) {
+      {"isalnum",
+       [](Interpreter&, const Value& s, CallArgs&) {
          return Value(AllCharacters(s, [](uint32_t c) { return IsLetter(c) || IsDigitCharacter(c); }));
        }},
-      {"isspace", [](Interpreter&, const Value& s, CallArgs&) {
-         return Value(AllCharacters(s, [](uint32_t c) { return c < 0x80 ? IsSpace(static_cast<char>(c)) : c == 0xA0 || c == 0x2003 || c == 0x3000; }));
+      {"isspace",
+       [](Interpreter&, const Value& s, CallArgs&) {
+         return Value(AllCharacters(s, [](uint32_t c) {
+           return c < 0x80 ? IsSpace(static_cast<char>(c)) : c == 0xA0 || c == 0x2003 || c == 0x3000;
+         }));
        }},
       {"isascii", [](Interpreter&, const Value& s, CallArgs&) { return Value(IsAscii(s.AsString())); }},
-      {"isidentifier", [](Interpreter&, const Value& s, CallArgs&) {
+      {"isidentifier",
+       [](Interpreter&, const Value& s, CallArgs&) {
          const std::string& text = s.AsString();
          if (text.empty() || IsDigitCharacter(static_cast<unsigned char>(text[0]))) return Value(false);
          return Value(AllCharacters(s, [](uint32_t c) { return IsLetter(c) || IsDigitCharacter(c) || c == '_'; }));
        }},
       {"isupper", [](Interpreter&, const Value& s, CallArgs&) { return Value(HasCase(s, true)); }},
       {"islower", [](Interpreter&, const Value& s, CallArgs&) { return Value(HasCase(s, false)); }},
-      {"istitle", [](Interpreter&, const Value& s, CallArgs&) {
-         return Value(TitleText(s.AsString()) == s.AsString() && (HasCase(s, true) || HasCase(s, false) || LowerText(s.AsString()) != s.AsString()));
+      {"istitle",
+       [](Interpreter&, const Value& s, CallArgs&) {
+         return Value(TitleText(s.AsString()) == s.AsString() &&
+                      (HasCase(s, true) || HasCase(s, false) || LowerText(s.AsString()) != s.AsString()));
        }},
   };
   return methods;
@@ -472,7 +511,8 @@ Value SortList(Interpreter& state, const Value& self, CallArgs& args) {
   Budget budget;
   bool reverse = bound[1] && bound[1]->Truthy();
   if (reverse) std::reverse(keyed.begin(), keyed.end());
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) { return CompareValues(a.first, b.first, "<", budget) == -1; });
+  std::stable_sort(keyed.begin(), keyed.end(),
+                   [&](const auto& a, const auto& b) { return CompareValues(a.first, b.first, "<", budget) == -1; });
   if (reverse) std::reverse(keyed.begin(), keyed.end());
   list.items.clear();
   for (auto& [key, item] : keyed) list.items.push_back(std::move(item));
@@ -489,7 +529,8 @@ const Methods& ListMethods() {
       {"index", IndexOf},
       {"count", CountOf},
       {"sort", SortList},
-      {"append", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"append",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "append", {"object"}, 1);
          auto& list = Changeable(s);
          i.NoteChange(s, *b[0]);
@@ -497,7 +538,8 @@ const Methods& ListMethods() {
          list.items.push_back(*std::move(b[0]));
          return Value();
        }},
-      {"extend", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"extend",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "extend", {"iterable"}, 1);
          auto items = ItemsOf(i, *b[0]);
          auto& list = Changeable(s);
@@ -509,7 +551,8 @@ const Methods& ListMethods() {
          }
          return Value();
        }},
-      {"insert", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"insert",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "insert", {"index", "object"}, 2);
          auto& list = Changeable(s);
          auto size = static_cast<int64_t>(list.items.size());
@@ -520,7 +563,8 @@ const Methods& ListMethods() {
          list.items.insert(list.items.begin() + at, *std::move(b[1]));
          return Value();
        }},
-      {"pop", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"pop",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "pop", {"index"});
          auto& list = Changeable(s);
          auto size = static_cast<int64_t>(list.items.size());
@@ -533,7 +577,8 @@ const Methods& ListMethods() {
          list.items.erase(list.items.begin() + at);
          return out;
        }},
-      {"remove", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"remove",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "remove", {"value"}, 1);
          auto& list = Changeable(s);
          Budget budget;
@@ -546,18 +591,21 @@ const Methods& ListMethods() {
          }
          ThrowType("list.remove(x): x not in list");
        }},
-      {"clear", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"clear",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "clear", {});
          std::vector<Value> gone;
          gone.swap(Changeable(s).items);
          return Value();
        }},
-      {"reverse", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"reverse",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "reverse", {});
          std::reverse(Changeable(s).items.begin(), Changeable(s).items.end());
          return Value();
        }},
-      {"copy", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"copy",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "copy", {});
          return Value::NewList(s.AsList().items);
        }},
@@ -593,30 +641,46 @@ void UpdateFrom(Interpreter& state, const Value& self, const Value& other) {
 
 const Methods& DictMethods() {
   static const Methods methods = {
-      {"get", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"get",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          auto b = Bind(a, "get", {"key", "default"}, 1);
          if (!HashOf(*b[0])) ThrowType("unhashable type: '{}'", b[0]->TypeName());
          const Value* found = s.AsDict().Find(*b[0]);
          return found ? *found : b[1] ? *b[1] : Value();
        }},
-      {"items", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "items", {}); return MakeDictView(s, DictPart::kItems); }},
-      {"keys", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "keys", {}); return MakeDictView(s, DictPart::kKeys); }},
-      {"values", [](Interpreter&, const Value& s, CallArgs& a) { Bind(a, "values", {}); return MakeDictView(s, DictPart::kValues); }},
-      {"update", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"items",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "items", {});
+         return MakeDictView(s, DictPart::kItems);
+       }},
+      {"keys",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "keys", {});
+         return MakeDictView(s, DictPart::kKeys);
+       }},
+      {"values",
+       [](Interpreter&, const Value& s, CallArgs& a) {
+         Bind(a, "values", {});
+         return MakeDictView(s, DictPart::kValues);
+       }},
+      {"update",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          if (a.args.size() > 1) ThrowType("update expected at most 1 argument, got {}", a.args.size());
          ChangeableDict(s);
          if (!a.args.empty()) UpdateFrom(i, s, a.args[0]);
          for (const auto& kwarg : a.kwargs) SetItem(i, s, Value(kwarg.name), kwarg.value);
          return Value();
        }},
-      {"setdefault", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"setdefault",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "setdefault", {"key", "default"}, 1);
          if (const Value* found = s.AsDict().Find(*b[0])) return *found;
          Value value = b[1] ? *b[1] : Value();
          SetItem(i, s, *b[0], value);
          return value;
        }},
-      {"pop", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"pop",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          auto b = Bind(a, "pop", {"key", "default"}, 1);
          auto& dict = ChangeableDict(s);
          i.Use(static_cast<int64_t>(dict.size() / 8));
@@ -624,7 +688,8 @@ const Methods& DictMethods() {
          if (b[1]) return *b[1];
          ThrowType("the dict has no key {}", b[0]->Repr());
        }},
-      {"popitem", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"popitem",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "popitem", {});
          auto& dict = ChangeableDict(s);
          if (dict.empty()) ThrowType("popitem(): dictionary is empty");
@@ -632,13 +697,15 @@ const Methods& DictMethods() {
          Value value = *dict.Erase(key);
          return Value::NewTuple({key, value});
        }},
-      {"copy", [](Interpreter& i, const Value& s, CallArgs& a) {
+      {"copy",
+       [](Interpreter& i, const Value& s, CallArgs& a) {
          Bind(a, "copy", {});
          Value out = Value::NewDict();
          UpdateFrom(i, out, s);
          return out;
        }},
-      {"clear", [](Interpreter&, const Value& s, CallArgs& a) {
+      {"clear",
+       [](Interpreter&, const Value& s, CallArgs& a) {
          Bind(a, "clear", {});
          ChangeableDict(s).Clear();
          return Value();
@@ -649,7 +716,8 @@ const Methods& DictMethods() {
 
 const Methods& NumberMethods() {
   static const Methods methods = {
-      {"is_integer", [](Interpreter&, const Value& s, CallArgs&) {
+      {"is_integer",
+       [](Interpreter&, const Value& s, CallArgs&) {
          return Value(!s.is_float() || s.AsDouble() == static_cast<double>(static_cast<int64_t>(s.AsDouble())));
        }},
   };
@@ -660,12 +728,23 @@ const Method* FindMethod(const Value& object, std::string_view name) {
   static const Methods none;
   const Methods* methods = &none;
   switch (object.kind()) {
-    case Kind::kString: methods = &StringMethods(); break;
-    case Kind::kList: methods = &ListMethods(); break;
-    case Kind::kTuple: methods = &TupleMethods(); break;
-    case Kind::kDict: methods = &DictMethods(); break;
-    case Kind::kFloat: methods = &NumberMethods(); break;
-    default: break;
+    case Kind::kString:
+      methods = &StringMethods();
+      break;
+    case Kind::kList:
+      methods = &ListMethods();
+      break;
+    case Kind::kTuple:
+      methods = &TupleMethods();
+      break;
+    case Kind::kDict:
+      methods = &DictMethods();
+      break;
+    case Kind::kFloat:
+      methods = &NumberMethods();
+      break;
+    default:
+      break;
   }
   auto found = methods->find(name);
   return found == methods->end() ? nullptr : &found->second;
@@ -676,7 +755,9 @@ class BoundMethodObject : public Object {
   BoundMethodObject(Value object, std::string name) : object_(std::move(object)), name_(std::move(name)) {}
   std::string TypeName() const override { return "builtin_function_or_method"; }
   bool callable() const override { return true; }
-  std::string Repr() const override { return fmt::format("<built-in method {} of {} object>", name_, object_.TypeName()); }
+  std::string Repr() const override {
+    return fmt::format("<built-in method {} of {} object>", name_, object_.TypeName());
+  }
   Result<Value> Call(CallArgs& args) override {
     try {
       return Self(args.state).CallMethodOf(object_, name_, args);
@@ -693,7 +774,9 @@ class BoundMethodObject : public Object {
 
 }  // namespace
 
-bool HasMethod(const Value& object, std::string_view name) { return FindMethod(object, name) != nullptr; }
+bool HasMethod(const Value& object, std::string_view name) {
+  return FindMethod(object, name) != nullptr;
+}
 
 std::optional<Value> CallBuiltinMethod(Interpreter& state, const Value& object, std::string_view name, CallArgs& args) {
   const Method* method = FindMethod(object, name);
@@ -702,6 +785,8 @@ std::optional<Value> CallBuiltinMethod(Interpreter& state, const Value& object, 
   return (*method)(state, self, args);
 }
 
-Value BoundMethod(const Value& object, std::string name) { return Value(MakeRef<BoundMethodObject>(object, std::move(name))); }
+Value BoundMethod(const Value& object, std::string name) {
+  return Value(MakeRef<BoundMethodObject>(object, std::move(name)));
+}
 
 }  // namespace quern::jinja

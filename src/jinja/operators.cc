@@ -52,18 +52,27 @@ namespace {
 
 const char* OpText(BinaryOp op) {
   switch (op) {
-    case BinaryOp::kAdd: return "+";
-    case BinaryOp::kSubtract: return "-";
-    case BinaryOp::kMultiply: return "*";
-    case BinaryOp::kDivide: return "/";
-    case BinaryOp::kFloorDivide: return "//";
-    case BinaryOp::kModulo: return "%";
-    case BinaryOp::kPower: return "** or pow()";
+    case BinaryOp::kAdd:
+      return "+";
+    case BinaryOp::kSubtract:
+      return "-";
+    case BinaryOp::kMultiply:
+      return "*";
+    case BinaryOp::kDivide:
+      return "/";
+    case BinaryOp::kFloorDivide:
+      return "//";
+    case BinaryOp::kModulo:
+      return "%";
+    case BinaryOp::kPower:
+      return "** or pow()";
   }
   return "?";
 }
 
-[[noreturn]] void Overflow() { ThrowType("integer overflow: the result does not fit into 64 bits"); }
+[[noreturn]] void Overflow() {
+  ThrowType("integer overflow: the result does not fit into 64 bits");
+}
 
 Value IntPower(int64_t base, int64_t exponent) {
   if (exponent < 0) {
@@ -183,7 +192,8 @@ Value RepeatOf(Interpreter& state, const Value& sequence, int64_t times) {
     return Value(std::move(out));
   }
   const auto& items = sequence.AsList().items;
-  if (!items.empty() && static_cast<size_t>(times) > state.options().limits.output_bytes / sizeof(Value) / items.size()) {
+  if (!items.empty() &&
+      static_cast<size_t>(times) > state.options().limits.output_bytes / sizeof(Value) / items.size()) {
     state.CheckSize(state.options().limits.output_bytes + 1);
   }
   std::vector<Value> out;

@@ -74,7 +74,8 @@ OutputPlace RenderResult::Locate(size_t offset) const {
   Advance(mark, text, std::min(offset, text.size()));
   place.pos = PlaceOf(mark.file, mark.line, mark.column);
   for (const auto& span : map.spans) {
-    if (span.begin <= offset && offset < span.end) place.printed_by.push_back(PlaceOf(span.file, span.line, span.column));
+    if (span.begin <= offset && offset < span.end)
+      place.printed_by.push_back(PlaceOf(span.file, span.line, span.column));
   }
   return place;
 }

@@ -9,8 +9,8 @@
 namespace quern::jinja {
 namespace {
 
-constexpr int kMaxDepth = 120;       // of recursion in this parser: brackets in brackets, blocks in blocks
-constexpr int kMaxExprDepth = 300;   // of a finished expression (a + b + c + ... is deep to the left)
+constexpr int kMaxDepth = 120;      // of recursion in this parser: brackets in brackets, blocks in blocks
+constexpr int kMaxExprDepth = 300;  // of a finished expression (a + b + c + ... is deep to the left)
 constexpr size_t kMaxSlots = 60000;
 
 class Parser {
@@ -87,7 +87,8 @@ class Parser {
     uint16_t depth = 0;
     ((depth = parts ? std::max(depth, parts->depth) : depth), ...);
     expr->depth = std::max<uint16_t>(expr->depth, static_cast<uint16_t>(depth + 1));
-    if (expr->depth > kMaxExprDepth) Fail(expr->pos, fmt::format("the expression has more than {} levels", kMaxExprDepth));
+    if (expr->depth > kMaxExprDepth)
+      Fail(expr->pos, fmt::format("the expression has more than {} levels", kMaxExprDepth));
     return expr;
   }
 
@@ -207,9 +208,10 @@ class Parser {
   }
 
   [[noreturn]] void UnknownTag(const Token& tag) {
-    std::vector<std::string> known = {"set", "if", "for", "macro", "do", "call", "filter", "with", "break", "continue",
-                                      "include", "import", "from", "raw", "endset", "endif", "endfor", "endmacro",
-                                      "endcall", "endfilter", "endwith", "elif", "else"};
+    std::vector<std::string> known = {"set",     "if",        "for",     "macro",    "do",      "call",
+                                      "filter",  "with",      "break",   "continue", "include", "import",
+                                      "from",    "raw",       "endset",  "endif",    "endfor",  "endmacro",
+                                      "endcall", "endfilter", "endwith", "elif",     "else"};
     for (const auto& block : env_.options.block_tags) {
       known.push_back(block.tag);
       known.push_back(block.end_tag);
@@ -266,8 +268,8 @@ class Parser {
     return target;
   }
   void CheckAssignable(const Token& name) {
-    static constexpr std::string_view kReserved[] = {"true", "false", "none", "True", "False", "None",
-                                                     "not", "and", "or", "in", "is", "if", "else"};
+    static constexpr std::string_view kReserved[] = {"true", "false", "none", "True", "False", "None", "not",
+                                                     "and",  "or",    "in",   "is",   "if",    "else"};
     for (auto reserved : kReserved) {
       if (name.text == reserved) Fail(name.pos, fmt::format("can't assign to '{}'", name.text));
     }
@@ -330,7 +332,8 @@ class Parser {
       CheckAssignable(name);
       parameter.name = name.text;
       for (const auto& other : parameters) {
-        if (other.name == parameter.name) Fail(parameter.pos, fmt::format("the parameter '{}' is there twice", parameter.name));
+        if (other.name == parameter.name)
+          Fail(parameter.pos, fmt::format("the parameter '{}' is there twice", parameter.name));
       }
       if (Skip(TokenType::kAssign)) {
         size_t from = Current().pos.offset;
@@ -448,7 +451,8 @@ class Parser {
       ParseMacroBody(*parsed.macro, block_tag.end_tag, tag);
       parsed.node = parsed.macro.get();
     }
-    if (!Is(TokenType::kBlockEnd)) Fail(Current().pos, fmt::format("expected end of '{}', got {}", block_tag.end_tag, Shown(Current())));
+    if (!Is(TokenType::kBlockEnd))
+      Fail(Current().pos, fmt::format("expected end of '{}', got {}", block_tag.end_tag, Shown(Current())));
     FinishBlock(std::move(parsed), parameters, pos, header_end);
     if (out_.blocks.back().macro) out_.blocks.back().macro->parameters = std::move(parameters);
   }
@@ -586,13 +590,26 @@ class Parser {
   }
   std::optional<CompareOp> TakeCompareOp() {
     switch (Current().type) {
-      case TokenType::kEq: Next(); return CompareOp::kEq;
-      case TokenType::kNe: Next(); return CompareOp::kNe;
-      case TokenType::kLt: Next(); return CompareOp::kLt;
-      case TokenType::kLe: Next(); return CompareOp::kLe;
-      case TokenType::kGt: Next(); return CompareOp::kGt;
-      case TokenType::kGe: Next(); return CompareOp::kGe;
-      default: break;
+      case TokenType::kEq:
+        Next();
+        return CompareOp::kEq;
+      case TokenType::kNe:
+        Next();
+        return CompareOp::kNe;
+      case TokenType::kLt:
+        Next();
+        return CompareOp::kLt;
+      case TokenType::kLe:
+        Next();
+        return CompareOp::kLe;
+      case TokenType::kGt:
+        Next();
+        return CompareOp::kGt;
+      case TokenType::kGe:
+        Next();
+        return CompareOp::kGe;
+      default:
+        break;
     }
     if (SkipName("in")) return CompareOp::kIn;
     if (IsName("not") && Look().type == TokenType::kName && Look().text == "in") {
@@ -630,7 +647,8 @@ class Parser {
     while (Is(TokenType::kAdd) || Is(TokenType::kSub)) {
       const Token& op = Next();
       auto right = ParseConcat();
-      left = MakeBinary(op.pos, op.type == TokenType::kAdd ? BinaryOp::kAdd : BinaryOp::kSubtract, std::move(left), std::move(right));
+      left = MakeBinary(op.pos, op.type == TokenType::kAdd ? BinaryOp::kAdd : BinaryOp::kSubtract, std::move(left),
+                        std::move(right));
     }
     return left;
   }
@@ -647,11 +665,20 @@ class Parser {
     while (true) {
       BinaryOp op;
       switch (Current().type) {
-        case TokenType::kMul: op = BinaryOp::kMultiply; break;
-        case TokenType::kDiv: op = BinaryOp::kDivide; break;
-        case TokenType::kFloorDiv: op = BinaryOp::kFloorDivide; break;
-        case TokenType::kMod: op = BinaryOp::kModulo; break;
-        default: return left;
+        case TokenType::kMul:
+          op = BinaryOp::kMultiply;
+          break;
+        case TokenType::kDiv:
+          op = BinaryOp::kDivide;
+          break;
+        case TokenType::kFloorDiv:
+          op = BinaryOp::kFloorDivide;
+          break;
+        case TokenType::kMod:
+          op = BinaryOp::kModulo;
+          break;
+        default:
+          return left;
       }
       Pos pos = Next().pos;
       auto right = ParsePower();
@@ -672,7 +699,8 @@ class Parser {
     if (Is(TokenType::kSub) || Is(TokenType::kAdd)) {
       Level level(*this);
       const Token& op = Next();
-      auto unary = std::make_unique<UnaryExpr>(op.type == TokenType::kSub ? ExprKind::kNegate : ExprKind::kPositive, op.pos, ParseUnary(false));
+      auto unary = std::make_unique<UnaryExpr>(op.type == TokenType::kSub ? ExprKind::kNegate : ExprKind::kPositive,
+                                               op.pos, ParseUnary(false));
       auto* u = unary.get();
       expr = Deep(std::move(unary), u->operand);
     } else {
@@ -768,8 +796,10 @@ class Parser {
         auto* e = expr.get();
         return Deep(std::move(expr), e->object);
       }
-      if (name.type != TokenType::kInteger) Fail(name.pos, fmt::format("expected a name or number after '.', got {}", Shown(name)));
-      auto expr = std::make_unique<ItemExpr>(name.pos, std::move(object), std::make_unique<ConstExpr>(name.pos, Value(name.integer)));
+      if (name.type != TokenType::kInteger)
+        Fail(name.pos, fmt::format("expected a name or number after '.', got {}", Shown(name)));
+      auto expr = std::make_unique<ItemExpr>(name.pos, std::move(object),
+                                             std::make_unique<ConstExpr>(name.pos, Value(name.integer)));
       auto* e = expr.get();
       return Deep(std::move(expr), e->object);
     }
@@ -938,8 +968,8 @@ class Parser {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   int depth_ = 0;
-  int loops_ = 0;        // loops around, inside the macro
-  int branches_ = 0;     // if and conditional expressions around
+  int loops_ = 0;     // loops around, inside the macro
+  int branches_ = 0;  // if and conditional expressions around
   int macro_depth_ = 0;
 };
 
@@ -949,7 +979,8 @@ ParsedTemplate Parse(const Environment::Impl& environment, std::string source, c
                      bool is_expression) {
   ParsedTemplate parsed;
   parsed.file = file;
-  if (source.find('\r') != std::string::npos) source = ReplaceAll(ReplaceAll(std::move(source), "\r\n", "\n"), "\r", "\n");
+  if (source.find('\r') != std::string::npos)
+    source = ReplaceAll(ReplaceAll(std::move(source), "\r\n", "\n"), "\r", "\n");
   parsed.source = std::move(source);
   if (parsed.source.size() > (64u << 20)) {
     Throw(Error(ErrorCode::kTemplateLimit, "the template is larger than 64 MB").At({*file, 1, 1}));

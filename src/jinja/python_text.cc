@@ -96,8 +96,10 @@ std::optional<double> ParseFloat(std::string_view text) {
   double value = 0;
   auto [at, error] = std::from_chars(body.data(), body.data() + body.size(), value);
   if (at != body.data() + body.size()) return std::nullopt;
-  if (error == std::errc::result_out_of_range) value = std::strtod(std::string(body).c_str(), nullptr);
-  else if (error != std::errc()) return std::nullopt;
+  if (error == std::errc::result_out_of_range)
+    value = std::strtod(std::string(body).c_str(), nullptr);
+  else if (error != std::errc())
+    return std::nullopt;
   return negative ? -value : value;
 }
 
@@ -177,9 +179,11 @@ void AppendStringRepr(std::string& out, std::string_view text) {
       out += "\\r";
     } else if (c == '\t') {
       out += "\\t";
-    } else if (code < 0x20 || code == 0x7F || (bytes == 1 && code >= 0x80) || (code >= 0x80 && code <= 0xA0) || code == 0xAD) {
+    } else if (code < 0x20 || code == 0x7F || (bytes == 1 && code >= 0x80) || (code >= 0x80 && code <= 0xA0) ||
+               code == 0xAD) {
       out += fmt::format("\\x{:02x}", code);
-    } else if ((code >= 0x2000 && code <= 0x200F) || (code >= 0x2028 && code <= 0x202F) || code == 0xFEFF || code == 0x3000) {
+    } else if ((code >= 0x2000 && code <= 0x200F) || (code >= 0x2028 && code <= 0x202F) || code == 0xFEFF ||
+               code == 0x3000) {
       out += fmt::format("\\u{:04x}", code);
     } else {
       out += text.substr(at, bytes);
@@ -189,7 +193,9 @@ void AppendStringRepr(std::string& out, std::string_view text) {
   out += quote;
 }
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+}
 std::string_view Strip(std::string_view text, bool left, bool right) {
   while (left && !text.empty() && IsSpace(text.front())) text.remove_prefix(1);
   while (right && !text.empty() && IsSpace(text.back())) text.remove_suffix(1);
@@ -248,13 +254,19 @@ std::string UpperText(std::string_view text) {
   for (size_t at = 0; (at = upper.find("\xC3\x9F", at)) != std::string::npos;) upper.replace(at, 2, "SS");
   return upper;
 }
-std::string LowerText(std::string_view text) { return MapCharacters(text, LowerOf); }
-bool IsUpperLetter(uint32_t c) { return LowerOf(c) != c; }
-bool IsLowerLetter(uint32_t c) { return UpperOf(c) != c || c == 0xDF; }
+std::string LowerText(std::string_view text) {
+  return MapCharacters(text, LowerOf);
+}
+bool IsUpperLetter(uint32_t c) {
+  return LowerOf(c) != c;
+}
+bool IsLowerLetter(uint32_t c) {
+  return UpperOf(c) != c || c == 0xDF;
+}
 bool IsLetter(uint32_t c) {
   if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  return c >= 0xC0 && c != 0xD7 && c != 0xF7 && !(c >= 0x2000 && c <= 0x2BFF) && !(c >= 0x3000 && c <= 0x3004) && c != 0xFEFF &&
-         !(c >= 0x1F000 && c <= 0x1FAFF);
+  return c >= 0xC0 && c != 0xD7 && c != 0xF7 && !(c >= 0x2000 && c <= 0x2BFF) && !(c >= 0x3000 && c <= 0x3004) &&
+         c != 0xFEFF && !(c >= 0x1F000 && c <= 0x1FAFF);
 }
 
 // --- format specifications -----------------------------------------------------------------------------------------
@@ -325,16 +337,34 @@ std::string FormatInt(int64_t value, const Spec& spec) {
   std::string prefix = negative ? "-" : spec.sign == '+' ? "+" : spec.sign == ' ' ? " " : "";
   size_t every = 3;
   switch (spec.type) {
-    case 'b': digits = fmt::format("{:b}", magnitude); if (spec.alternate) prefix += "0b"; every = 4; break;
-    case 'o': digits = fmt::format("{:o}", magnitude); if (spec.alternate) prefix += "0o"; every = 4; break;
-    case 'x': digits = fmt::format("{:x}", magnitude); if (spec.alternate) prefix += "0x"; every = 4; break;
-    case 'X': digits = fmt::format("{:X}", magnitude); if (spec.alternate) prefix += "0X"; every = 4; break;
+    case 'b':
+      digits = fmt::format("{:b}", magnitude);
+      if (spec.alternate) prefix += "0b";
+      every = 4;
+      break;
+    case 'o':
+      digits = fmt::format("{:o}", magnitude);
+      if (spec.alternate) prefix += "0o";
+      every = 4;
+      break;
+    case 'x':
+      digits = fmt::format("{:x}", magnitude);
+      if (spec.alternate) prefix += "0x";
+      every = 4;
+      break;
+    case 'X':
+      digits = fmt::format("{:X}", magnitude);
+      if (spec.alternate) prefix += "0X";
+      every = 4;
+      break;
     case 'c': {
       std::string out;
       AppendUtf8(out, static_cast<uint32_t>(std::clamp<int64_t>(value, 0, 0x10FFFF)));
       return Pad(out, spec, '<');
     }
-    default: digits = std::to_string(magnitude); break;
+    default:
+      digits = std::to_string(magnitude);
+      break;
   }
   return Pad(prefix + Grouped(digits, spec.grouping, every), spec, spec.zero ? '=' : '>', prefix.size());
 }
@@ -389,7 +419,8 @@ Spec ParseSpec(std::string_view text) {
   }
   auto number = [&] {
     size_t n = 0;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9') n = std::min<size_t>(n * 10 + static_cast<size_t>(text[at++] - '0'), kMaxWidth + 1);
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9')
+      n = std::min<size_t>(n * 10 + static_cast<size_t>(text[at++] - '0'), kMaxWidth + 1);
     if (n > kMaxWidth) ThrowLimit("the width of a format is larger than {}", kMaxWidth);
     return n;
   };
@@ -469,12 +500,18 @@ std::string PercentFormat(const std::string& format, const Value& arguments) {
     Spec spec;
     for (; at < format.size(); ++at) {
       char c = format[at];
-      if (c == '-') spec.align = '<';
-      else if (c == '+') spec.sign = '+';
-      else if (c == ' ') spec.sign = spec.sign == '+' ? '+' : ' ';
-      else if (c == '#') spec.alternate = true;
-      else if (c == '0') spec.zero = true;
-      else break;
+      if (c == '-')
+        spec.align = '<';
+      else if (c == '+')
+        spec.sign = '+';
+      else if (c == ' ')
+        spec.sign = spec.sign == '+' ? '+' : ' ';
+      else if (c == '#')
+        spec.alternate = true;
+      else if (c == '0')
+        spec.zero = true;
+      else
+        break;
     }
     auto number = [&] {
       size_t n = 0;
@@ -484,7 +521,8 @@ std::string PercentFormat(const std::string& format, const Value& arguments) {
         if (!width.is_int()) ThrowType("* wants int");
         n = static_cast<size_t>(std::clamp<int64_t>(width.AsInt(), 0, kMaxWidth + 1));
       }
-      while (at < format.size() && format[at] >= '0' && format[at] <= '9') n = std::min<size_t>(n * 10 + static_cast<size_t>(format[at++] - '0'), kMaxWidth + 1);
+      while (at < format.size() && format[at] >= '0' && format[at] <= '9')
+        n = std::min<size_t>(n * 10 + static_cast<size_t>(format[at++] - '0'), kMaxWidth + 1);
       if (n > kMaxWidth) ThrowLimit("the width of a format is larger than {}", kMaxWidth);
       return n;
     };
@@ -519,7 +557,8 @@ std::string PercentFormat(const std::string& format, const Value& arguments) {
         int precision = std::exchange(spec.precision, -1);
         int64_t n = value.is_float() ? static_cast<int64_t>(d) : value.AsInt();
         if (precision > 0) {
-          std::string digits = fmt::format("{:0{}}", n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n), precision);
+          std::string digits =
+              fmt::format("{:0{}}", n < 0 ? 0 - static_cast<uint64_t>(n) : static_cast<uint64_t>(n), precision);
           std::string sign = n < 0 ? "-" : spec.sign == '+' ? "+" : spec.sign == ' ' ? " " : "";
           out += Pad(sign + digits, spec, spec.zero ? '=' : '>', sign.size());
         } else {
@@ -530,7 +569,8 @@ std::string PercentFormat(const std::string& format, const Value& arguments) {
       case 'x':
       case 'X':
       case 'o':
-        if (!value.is_number() || value.is_float()) ThrowType("%{} format: an integer is required, not {}", type, value.TypeName());
+        if (!value.is_number() || value.is_float())
+          ThrowType("%{} format: an integer is required, not {}", type, value.TypeName());
         spec.type = type;
         spec.precision = -1;
         out += FormatInt(value.AsInt(), spec);
@@ -563,7 +603,8 @@ std::string PercentFormat(const std::string& format, const Value& arguments) {
     if (out.size() > (256u << 20)) ThrowLimit("a formatted text is too large");
   }
   if (!by_name) {
-    if (arguments.is_tuple() ? next < arguments.AsList().items.size() : next == 0 && !arguments.is_dict() && !arguments.is_list()) {
+    if (arguments.is_tuple() ? next < arguments.AsList().items.size()
+                             : next == 0 && !arguments.is_dict() && !arguments.is_list()) {
       ThrowType("not all arguments converted during string formatting");
     }
   }
@@ -615,9 +656,12 @@ std::string BraceFormat(const std::string& format, const std::function<Value(std
       spec = inside.substr(colon + 1);
     }
     Value value = value_of(name);
-    if (conversion == 'r' || conversion == 'a') value = Value(value.Repr());
-    else if (conversion == 's') value = Value(TextOf(value));
-    else if (conversion) ThrowType("Unknown conversion specifier '{}'", conversion);
+    if (conversion == 'r' || conversion == 'a')
+      value = Value(value.Repr());
+    else if (conversion == 's')
+      value = Value(TextOf(value));
+    else if (conversion)
+      ThrowType("Unknown conversion specifier '{}'", conversion);
     // Fields inside of the specification: {:{width}}
     for (size_t open; (open = spec.find('{')) != std::string::npos;) {
       size_t close = spec.find('}', open);

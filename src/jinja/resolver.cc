@@ -7,9 +7,9 @@
 namespace quern::jinja {
 namespace {
 
-/// Gives each name that is stored a slot in the frame of its function (template, macro, caller, recursive loop), and each
-/// use of a name the slots it may be in, inner scopes first. A slot that is empty at run time falls through to the next,
-/// and at last to the template's scope: what Jinja2's symbol analysis comes to.
+/// Gives each name that is stored a slot in the frame of its function (template, macro, caller, recursive loop), and
+/// each use of a name the slots it may be in, inner scopes first. A slot that is empty at run time falls through to the
+/// next, and at last to the template's scope: what Jinja2's symbol analysis comes to.
 class Resolver {
  public:
   explicit Resolver(ParsedTemplate& parsed) : parsed_(parsed) {}
@@ -351,6 +351,8 @@ class Resolver {
 
 }  // namespace
 
-void ResolveNames(ParsedTemplate& parsed) { Resolver(parsed).Run(); }
+void ResolveNames(ParsedTemplate& parsed) {
+  Resolver(parsed).Run();
+}
 
 }  // namespace quern::jinja

@@ -1,4 +1,5 @@
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/json.h"
@@ -7,8 +8,6 @@
 #include "jinja/literal.h"
 #include "jinja/output_map.h"
 #include "jinja/python_text.h"
-
-#include <nlohmann/json.hpp>
 
 namespace quern::jinja {
 
@@ -52,9 +51,15 @@ Environment::Environment(EnvironmentOptions options) : impl_(std::make_unique<Im
   AddGlobals(*impl_);
 }
 Environment::~Environment() = default;
-void Environment::AddFilter(std::string name, NativeFunction filter) { impl_->filters[std::move(name)] = std::move(filter); }
-void Environment::AddTest(std::string name, NativeFunction test) { impl_->tests[std::move(name)] = std::move(test); }
-void Environment::AddGlobal(std::string name, Value value) { impl_->globals[std::move(name)] = std::move(value); }
+void Environment::AddFilter(std::string name, NativeFunction filter) {
+  impl_->filters[std::move(name)] = std::move(filter);
+}
+void Environment::AddTest(std::string name, NativeFunction test) {
+  impl_->tests[std::move(name)] = std::move(test);
+}
+void Environment::AddGlobal(std::string name, Value value) {
+  impl_->globals[std::move(name)] = std::move(value);
+}
 
 namespace {
 Result<TemplatePtr> CompileText(const Environment& environment, std::string text, std::string file, SourcePos first,
@@ -84,7 +89,8 @@ TemplateImpl::TemplateImpl(const Environment& e, ParsedTemplate p) : environment
 Value TemplateImpl::Bind(const Block& block, ScopePtr scope) const {
   QUERN_CHECK(block.index >= 0 && static_cast<size_t>(block.index) < parsed.blocks.size());
   return Value(MakeRef<MacroValue>(std::static_pointer_cast<const TemplateImpl>(shared_from_this()),
-                                   parsed.blocks[static_cast<size_t>(block.index)].node, std::move(scope), Ref<Frame>()));
+                                   parsed.blocks[static_cast<size_t>(block.index)].node, std::move(scope),
+                                   Ref<Frame>()));
 }
 
 Result<RenderResult> TemplateImpl::Render(ScopePtr scope, const RenderOptions& options) const {
@@ -150,14 +156,29 @@ void DumpString(std::string& out, std::string_view text) {
     uint32_t code = DecodeCharacter(text, at);
     at += CharacterBytes(text, at);
     switch (c) {
-      case '"': out += "\\\""; continue;
-      case '\\': out += "\\\\"; continue;
-      case '\n': out += "\\n"; continue;
-      case '\r': out += "\\r"; continue;
-      case '\t': out += "\\t"; continue;
-      case '\b': out += "\\b"; continue;
-      case '\f': out += "\\f"; continue;
-      default: break;
+      case '"':
+        out += "\\\"";
+        continue;
+      case '\\':
+        out += "\\\\";
+        continue;
+      case '\n':
+        out += "\\n";
+        continue;
+      case '\r':
+        out += "\\r";
+        continue;
+      case '\t':
+        out += "\\t";
+        continue;
+      case '\b':
+        out += "\\b";
+        continue;
+      case '\f':
+        out += "\\f";
+        continue;
+      default:
+        break;
     }
     if (code >= 0x20 && code < 0x7f) {
       out += c;
@@ -214,7 +235,9 @@ void DumpValue(std::string& out, const Value& value, bool sort_keys, Budget& bud
           ThrowType("keys must be str, int, float, bool or None, not {}", key.TypeName());
         }
       }
-      if (sort_keys) std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+      if (sort_keys)
+        std::stable_sort(entries.begin(), entries.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
       out += '{';
       bool first = true;
       for (const auto& [key, item] : entries) {

@@ -11,8 +11,12 @@ struct Thrown {
   Error error;
 };
 
-[[noreturn]] inline void Throw(Error error) { throw Thrown{std::move(error)}; }
-[[noreturn]] inline void Throw(ErrorCode code, std::string message) { throw Thrown{Error(code, std::move(message))}; }
+[[noreturn]] inline void Throw(Error error) {
+  throw Thrown{std::move(error)};
+}
+[[noreturn]] inline void Throw(ErrorCode code, std::string message) {
+  throw Thrown{Error(code, std::move(message))};
+}
 template <class... Args>
 [[noreturn]] void ThrowType(fmt::format_string<Args...> format, Args&&... args) {
   Throw(ErrorCode::kTemplateType, fmt::format(format, std::forward<Args>(args)...));

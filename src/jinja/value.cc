@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <limits>
-
 #include <nlohmann/json.hpp>
 
 #include "jinja/environment.h"
@@ -49,10 +48,16 @@ Value StringValue(Ref<StringRep> rep) {
   value.SetRef(rep.get());
   return value;
 }
-Value::Value(std::string text) : kind_(Kind::kString) { SetRef(new StringRep(std::move(text))); }
+Value::Value(std::string text) : kind_(Kind::kString) {
+  SetRef(new StringRep(std::move(text)));
+}
 Value::Value(std::string_view text) : Value(std::string(text)) {}
-Value::Value(Ref<List> list) : kind_(Kind::kList) { SetRef(list.get()); }
-Value::Value(Ref<Dict> dict) : kind_(Kind::kDict) { SetRef(dict.get()); }
+Value::Value(Ref<List> list) : kind_(Kind::kList) {
+  SetRef(list.get());
+}
+Value::Value(Ref<Dict> dict) : kind_(Kind::kDict) {
+  SetRef(dict.get());
+}
 
 Value Value::Undefined(std::string name) {
   auto rep = MakeRef<UndefinedRep>();
@@ -75,13 +80,17 @@ Value Value::UndefinedBecause(std::string hint) {
   value.SetRef(rep.get());
   return value;
 }
-Value Value::NewList(std::vector<Value> items) { return Value(MakeRef<List>(std::move(items))); }
+Value Value::NewList(std::vector<Value> items) {
+  return Value(MakeRef<List>(std::move(items)));
+}
 Value Value::NewTuple(std::vector<Value> items) {
   Value value(MakeRef<List>(std::move(items)));
   value.kind_ = Kind::kTuple;
   return value;
 }
-Value Value::NewDict() { return Value(MakeRef<Dict>()); }
+Value Value::NewDict() {
+  return Value(MakeRef<Dict>());
+}
 Value Value::NewDict(std::initializer_list<std::pair<std::string_view, Value>> entries) {
   auto dict = MakeRef<Dict>();
   for (const auto& [key, value] : entries) dict->Set(key, value);
@@ -91,12 +100,24 @@ Value Value::Function(std::string name, NativeFunction function) {
   return Value(MakeRef<FunctionObject>(std::move(name), std::move(function)));
 }
 
-const std::string& Value::AsString() const { return static_cast<const StringRep*>(data_.ref)->text; }
-const StringRep* Value::AsStringRep() const { return static_cast<const StringRep*>(data_.ref); }
-List& Value::AsList() const { return *const_cast<List*>(static_cast<const List*>(data_.ref)); }
-Dict& Value::AsDict() const { return *const_cast<Dict*>(static_cast<const Dict*>(data_.ref)); }
-Object& Value::AsObject() const { return *const_cast<Object*>(static_cast<const Object*>(data_.ref)); }
-const UndefinedRep* Value::AsUndefined() const { return static_cast<const UndefinedRep*>(data_.ref); }
+const std::string& Value::AsString() const {
+  return static_cast<const StringRep*>(data_.ref)->text;
+}
+const StringRep* Value::AsStringRep() const {
+  return static_cast<const StringRep*>(data_.ref);
+}
+List& Value::AsList() const {
+  return *const_cast<List*>(static_cast<const List*>(data_.ref));
+}
+Dict& Value::AsDict() const {
+  return *const_cast<Dict*>(static_cast<const Dict*>(data_.ref));
+}
+Object& Value::AsObject() const {
+  return *const_cast<Object*>(static_cast<const Object*>(data_.ref));
+}
+const UndefinedRep* Value::AsUndefined() const {
+  return static_cast<const UndefinedRep*>(data_.ref);
+}
 
 // --- JSON ----------------------------------------------------------------------------------------------------------
 Value Value::FromJson(const nlohmann::json& json) {
@@ -410,7 +431,9 @@ bool Value::Equals(const Value& other) const {
   }
 }
 
-size_t HashText(std::string_view text) { return std::hash<std::string_view>()(text); }
+size_t HashText(std::string_view text) {
+  return std::hash<std::string_view>()(text);
+}
 
 std::optional<size_t> HashValue(const Value& value, Budget& budget) {
   Budget::Level level(budget);
@@ -550,7 +573,8 @@ void Value::Freeze() const {
 Error Value::UndefinedError() const {
   const UndefinedRep* rep = is_undefined() ? AsUndefined() : nullptr;
   if (rep && !rep->hint.empty()) return Error(ErrorCode::kTemplateUndefined, rep->hint);
-  if (rep && !rep->name.empty()) return Error(ErrorCode::kTemplateUndefined, fmt::format("'{}' is undefined", rep->name));
+  if (rep && !rep->name.empty())
+    return Error(ErrorCode::kTemplateUndefined, fmt::format("'{}' is undefined", rep->name));
   return Error(ErrorCode::kTemplateUndefined, "the value is undefined");
 }
 

@@ -4,14 +4,13 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "base/result.h"
 
@@ -117,8 +116,8 @@ class Value {
   Value(const Ref<T>& object) : kind_(Kind::kObject) {
     SetRef(object.get());
   }
-  static Value Undefined(std::string name = {});          ///< "'name' is undefined" when it is used
-  static Value UndefinedBecause(std::string hint);         ///< its whole message, e.g. "'dict object' has no attribute 'x'"
+  static Value Undefined(std::string name = {});    ///< "'name' is undefined" when it is used
+  static Value UndefinedBecause(std::string hint);  ///< its whole message, e.g. "'dict object' has no attribute 'x'"
   /// Prints as nothing even in strict mode (an inline `if` without `else`).
   static Value UndefinedLenient(std::string hint);
   static Value NewList(std::vector<Value> items = {});
@@ -209,9 +208,7 @@ class Value {
  private:
   friend Value UnsetValue();
   friend Value StringValue(Ref<StringRep> rep);
-  bool has_ref() const {
-    return kind_ == Kind::kUndefined || kind_ >= Kind::kString;
-  }
+  bool has_ref() const { return kind_ == Kind::kUndefined || kind_ >= Kind::kString; }
   void SetRef(const RefCounted* ref) {
     data_.ref = ref;
     if (ref) ref->Retain();
@@ -240,7 +237,7 @@ class StringRep : public RefCounted {
   explicit StringRep(std::string t);
   ~StringRep() override;
   const std::string text;
-  std::unique_ptr<OutputMap> map;          ///< where its parts were written, for text that templates made; or null
+  std::unique_ptr<OutputMap> map;  ///< where its parts were written, for text that templates made; or null
 };
 
 class UndefinedRep : public RefCounted {

@@ -37,7 +37,8 @@ bool IsMemoryLimit(std::string_view text) {
 }
 
 // A folder or file of the project; refuses a URL by name, since only local storage is built.
-fs::path LocalPath(YamlMap& map, std::string_view key, std::string_view otherwise, const fs::path& root, Diagnostics& diagnostics) {
+fs::path LocalPath(YamlMap& map, std::string_view key, std::string_view otherwise, const fs::path& root,
+                   Diagnostics& diagnostics) {
   auto text = map.String(key).value_or(std::string(otherwise));
   if (text.find("://") != std::string::npos) {
     diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot be the URL '{}'", key, text))
@@ -57,8 +58,9 @@ Target ReadTarget(const std::string& name, const Yaml& node, const fs::path& roo
   out.state = LocalPath(map, "state", ".quern/state.db", root, diagnostics);
   if (auto threads = map.Int("threads")) {
     if (*threads < 1 || *threads > 1024) {
-      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'threads' must be between 1 and 1024, it is {}", *threads))
-                          .At(map.PosOf("threads")));
+      diagnostics.Add(
+          Error(ErrorCode::kInvalidArgument, fmt::format("'threads' must be between 1 and 1024, it is {}", *threads))
+              .At(map.PosOf("threads")));
     } else {
       out.threads = static_cast<int>(*threads);
     }
@@ -107,7 +109,8 @@ ScheduleConfig ReadSchedule(const std::string& name, const Yaml& node, Diagnosti
   out.start = ReadDate(map, "start", out.zone, diagnostics);
   out.end = ReadDate(map, "end", out.zone, diagnostics);
   if (out.start && out.end && *out.end < *out.start) {
-    diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("schedule '{}' ends before it starts", name)).At(map.PosOf("end")));
+    diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("schedule '{}' ends before it starts", name))
+                        .At(map.PosOf("end")));
   }
   out.catchup = map.Bool("catchup").value_or(false);
   out.full_refresh = map.Bool("full_refresh").value_or(false);
@@ -217,10 +220,12 @@ std::optional<Config> LoadConfig(const fs::path& root, Diagnostics& diagnostics)
     SourcePos pos = map.pos();
     out.targets.emplace("dev", ReadTarget("dev", Yaml::Null(pos), root, diagnostics));
   }
-  out.default_target = map.String("default_target").value_or(out.targets.contains("dev") ? "dev" : out.targets.begin()->first);
+  out.default_target =
+      map.String("default_target").value_or(out.targets.contains("dev") ? "dev" : out.targets.begin()->first);
   if (!out.targets.contains(out.default_target)) {
     auto hint = DidYouMean(out.default_target, Keys(out.targets));
-    diagnostics.Add(Error(ErrorCode::kProject, fmt::format("'default_target' names '{}', which is not among 'targets'", out.default_target))
+    diagnostics.Add(Error(ErrorCode::kProject,
+                          fmt::format("'default_target' names '{}', which is not among 'targets'", out.default_target))
                         .At(map.PosOf("default_target"))
                         .Hint(hint.empty() ? "it has: " + Join(Keys(out.targets), ", ") : hint));
     out.default_target = out.targets.begin()->first;
@@ -234,8 +239,9 @@ std::optional<Config> LoadConfig(const fs::path& root, Diagnostics& diagnostics)
     for (const auto& [name, node] : schedules->entries()) {
       CheckName("a schedule", name, diagnostics);
       if (name.text() == "manual") {
-        diagnostics.Add(Error(ErrorCode::kInvalidArgument, "a schedule cannot be called 'manual': runs outside schedules are")
-                            .At(name.pos()));
+        diagnostics.Add(
+            Error(ErrorCode::kInvalidArgument, "a schedule cannot be called 'manual': runs outside schedules are")
+                .At(name.pos()));
       }
       out.schedules.emplace(name.text(), ReadSchedule(name.text(), node, diagnostics));
     }

@@ -27,10 +27,10 @@ struct ScheduleConfig {
   std::string name;
   std::string cron;
   TimeZone zone = TimeZone::Utc();
-  std::vector<std::string> select;   ///< union; empty: the whole graph
+  std::vector<std::string> select;  ///< union; empty: the whole graph
   std::vector<std::string> exclude;
-  std::optional<Timestamp> start;    ///< first logical date
-  std::optional<Timestamp> end;      ///< last logical date, inclusive
+  std::optional<Timestamp> start;  ///< first logical date
+  std::optional<Timestamp> end;    ///< last logical date, inclusive
   bool catchup = false;
   bool full_refresh = false;
   SourcePos pos, cron_pos, select_pos, exclude_pos;
@@ -41,7 +41,7 @@ struct Config {
   std::filesystem::path root;                        ///< absolute; the folder of quern.yml
   std::optional<std::filesystem::path> dbt_project;  ///< absolute; nothing when the project has no dbt part
   std::string default_target;
-  std::map<std::string, Target> targets;             ///< at least one
+  std::map<std::string, Target> targets;  ///< at least one
   std::map<std::string, ScheduleConfig> schedules;
   Json vars = Json::object();
 

@@ -24,7 +24,9 @@ class ConfigTest : public testing::Test {
     ASSERT_TRUE(made);
     folder_.emplace(*std::move(made));
   }
-  void Write(const std::string& path, std::string_view text) { ASSERT_TRUE(io::WriteFileAtomically(root() / path, text)); }
+  void Write(const std::string& path, std::string_view text) {
+    ASSERT_TRUE(io::WriteFileAtomically(root() / path, text));
+  }
   Loaded Load(std::string_view text) {
     Write("quern.yml", text);
     Loaded out;
@@ -104,9 +106,10 @@ schedules:
   auto places = loaded.Places();
   std::vector<std::string> starts;
   for (const auto& place : places) starts.push_back(place.substr(0, place.find(' ')));
-  EXPECT_EQ(starts, (std::vector<std::string>{"quern.yml:1:7", "quern.yml:2:1", "quern.yml:3:17", "quern.yml:5:21", "quern.yml:5:31",
-                                              "quern.yml:5:57", "quern.yml:6:18", "quern.yml:10:15", "quern.yml:11:12",
-                                              "quern.yml:12:14", "quern.yml:13:11", "quern.yml:13:36", "quern.yml:14:3"}))
+  EXPECT_EQ(starts, (std::vector<std::string>{"quern.yml:1:7", "quern.yml:2:1", "quern.yml:3:17", "quern.yml:5:21",
+                                              "quern.yml:5:31", "quern.yml:5:57", "quern.yml:6:18", "quern.yml:10:15",
+                                              "quern.yml:11:12", "quern.yml:12:14", "quern.yml:13:11",
+                                              "quern.yml:13:36", "quern.yml:14:3"}))
       << testing::PrintToString(places);
 }
 

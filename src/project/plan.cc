@@ -23,11 +23,14 @@ std::string Bare(std::string_view criterion) {
   return std::string(criterion);
 }
 
-std::string ShortName(const schedule::Node& node) { return node.name.empty() ? node.id : node.name; }
+std::string ShortName(const schedule::Node& node) {
+  return node.name.empty() ? node.id : node.name;
+}
 
 }  // namespace
 
-std::vector<std::string> Reasons(const schedule::NodeGraph& graph, const schedule::Workload& work, const std::string& root_package) {
+std::vector<std::string> Reasons(const schedule::NodeGraph& graph, const schedule::Workload& work,
+                                 const std::string& root_package) {
   auto size = static_cast<size_t>(graph.size());
   std::vector<std::string> out(size);
   if (work.select.empty()) {
@@ -66,7 +69,8 @@ std::vector<std::string> Reasons(const schedule::NodeGraph& graph, const schedul
         if (seen[i]) continue;
         seen[i] = true;
         if (work.selected[i] && out[i].empty()) {
-          out[i] = fmt::format("{} {}", graph.node(next).gate && word == "downstream of" ? "tests" : word, ShortName(graph.node(origin)));
+          out[i] = fmt::format("{} {}", graph.node(next).gate && word == "downstream of" ? "tests" : word,
+                               ShortName(graph.node(origin)));
         }
         queue.emplace_back(next, origin);
       }

@@ -19,8 +19,8 @@ Error InSchedule(const Error& error, const std::string& schedule, const SourcePo
   return Error(error.code(), fmt::format("schedule '{}': {}", schedule, error.message())).At(pos).Hint(error.hint());
 }
 
-// A load that cuts nested values into child tables (<table>__<path>) learns their names from the data. Whoever reads such a
-// table waits for that load, also before the first one.
+// A load that cuts nested values into child tables (<table>__<path>) learns their names from the data. Whoever reads
+// such a table waits for that load, also before the first one.
 void AdoptChildTables(std::vector<schedule::NodeGraph::Entry>& entries) {
   std::map<std::string, schedule::NodeGraph::Entry*> written, parents;
   for (auto& entry : entries) {
@@ -45,7 +45,10 @@ void AdoptChildTables(std::vector<schedule::NodeGraph::Entry>& entries) {
 }  // namespace
 
 Project::Project(OpenOptions options, Config config, Target target)
-    : options_(std::move(options)), config_(std::move(config)), target_(std::move(target)), invocation_id_(RandomUuid()) {
+    : options_(std::move(options)),
+      config_(std::move(config)),
+      target_(std::move(target)),
+      invocation_id_(RandomUuid()) {
   preparer_ = MakeRerunPreparer([this] { return warehouse(); });
 }
 
@@ -56,7 +59,8 @@ Result<std::unique_ptr<Project>> Project::Open(const OpenOptions& options, Diagn
   Diagnostics found;
   auto config = LoadConfig(root, found);
   if (!config) {
-    if (found.errors().empty()) return Fail(Error(ErrorCode::kProject, "quern.yml cannot be read").At({"quern.yml", 0, 0}));
+    if (found.errors().empty())
+      return Fail(Error(ErrorCode::kProject, "quern.yml cannot be read").At({"quern.yml", 0, 0}));
     return Fail(found.errors().front());
   }
   diagnostics.Append(std::move(found));
@@ -72,10 +76,16 @@ int Project::threads() const {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-fs::path Project::log_root() const { return target_.state.parent_path() / "logs"; }
-fs::path Project::report_path() const { return config_.root / "report.html"; }
+fs::path Project::log_root() const {
+  return target_.state.parent_path() / "logs";
+}
+fs::path Project::report_path() const {
+  return config_.root / "report.html";
+}
 
-void Project::AddProvider(std::unique_ptr<schedule::NodeProvider> provider) { providers_.push_back(std::move(provider)); }
+void Project::AddProvider(std::unique_ptr<schedule::NodeProvider> provider) {
+  providers_.push_back(std::move(provider));
+}
 
 void Project::Load(Diagnostics& diagnostics) {
   std::vector<schedule::NodeGraph::Entry> entries;
@@ -130,19 +140,22 @@ void Project::CheckReads(Diagnostics& diagnostics) {
       }
       if (*there) continue;
       auto hint = DidYouMean(name, written);
-      diagnostics.Add(Error(ErrorCode::kUnknownNode, fmt::format("{} reads {}, which nothing writes and which is not in the warehouse", node.id, name))
-                          .At(node.pos)
-                          .Hint(hint.empty() ? "name the table as the load or script that writes it does" : hint));
+      diagnostics.Add(
+          Error(ErrorCode::kUnknownNode,
+                fmt::format("{} reads {}, which nothing writes and which is not in the warehouse", node.id, name))
+              .At(node.pos)
+              .Hint(hint.empty() ? "name the table as the load or script that writes it does" : hint));
     }
   }
 }
 
 Result<schedule::Schedule> Project::MakeSchedule(const ScheduleConfig& config) const {
   auto cron = QUERN_TRY(schedule::Cron::Parse(config.cron, config.zone));
-  return schedule::Schedule{.name = config.name,
-                            .timetable = schedule::Timetable(std::move(cron), {.start = config.start, .end = config.end}),
-                            .catchup = config.catchup,
-                            .full_refresh = config.full_refresh};
+  return schedule::Schedule{
+      .name = config.name,
+      .timetable = schedule::Timetable(std::move(cron), {.start = config.start, .end = config.end}),
+      .catchup = config.catchup,
+      .full_refresh = config.full_refresh};
 }
 
 Result<schedule::Schedule> Project::FindSchedule(const std::string& name) const {
@@ -158,15 +171,18 @@ std::vector<schedule::Schedule> Project::AllSchedules() const {
   return out;
 }
 
-Result<schedule::Workload> Project::Select(const std::vector<std::string>& select, const std::vector<std::string>& exclude,
+Result<schedule::Workload> Project::Select(const std::vector<std::string>& select,
+                                           const std::vector<std::string>& exclude,
                                            std::vector<Error>* warnings) const {
   auto selection = QUERN_TRY(graph_.Select(select, exclude, {.root_package = config_.name}));
   if (warnings) warnings->insert(warnings->end(), selection.warnings.begin(), selection.warnings.end());
-  return schedule::Workload{.graph = &graph_, .selected = std::move(selection.nodes), .select = select, .exclude = exclude};
+  return schedule::Workload{
+      .graph = &graph_, .selected = std::move(selection.nodes), .select = select, .exclude = exclude};
 }
 
 Result<schedule::Workload> Project::SelectFor(const std::string& name, const std::vector<std::string>& select,
-                                              const std::vector<std::string>& exclude, std::vector<Error>* warnings) const {
+                                              const std::vector<std::string>& exclude,
+                                              std::vector<Error>* warnings) const {
   auto config = QUERN_TRY(config_.FindSchedule(name));
   auto without = config.exclude;
   without.insert(without.end(), exclude.begin(), exclude.end());

@@ -19,9 +19,9 @@ struct OpenOptions {
   const Clock* clock = nullptr;
 };
 
-/// A project: quern.yml, the one graph of what its providers offer, and the doors to its warehouse and history, each opened
-/// when first asked for. Knows no kind of node: the caller adds the providers. Not thread-safe, but for warehouse() and
-/// what lies behind it.
+/// A project: quern.yml, the one graph of what its providers offer, and the doors to its warehouse and history, each
+/// opened when first asked for. Knows no kind of node: the caller adds the providers. Not thread-safe, but for
+/// warehouse() and what lies behind it.
 class Project {
  public:
   /// Reads quern.yml. What is wrong inside goes to `diagnostics`; the project is fit to run only when that stays ok.
@@ -41,8 +41,8 @@ class Project {
   void AddProvider(std::unique_ptr<schedule::NodeProvider> provider);
   /// Lets every provider load, joins the graph, and checks the schedules (cron, selectors). Starts no engine.
   void Load(Diagnostics& diagnostics);
-  /// Deeper: what the providers can check with the engine, and reads of tables that nobody writes and that are not there.
-  /// After Load.
+  /// Deeper: what the providers can check with the engine, and reads of tables that nobody writes and that are not
+  /// there. After Load.
   void Check(Diagnostics& diagnostics);
   const schedule::NodeGraph& graph() const { return graph_; }
 
@@ -54,7 +54,8 @@ class Project {
                                     std::vector<Error>* warnings = nullptr) const;
   /// The schedule's own selection, or `select` in its place when that is not empty; `exclude` adds to the schedule's.
   Result<schedule::Workload> SelectFor(const std::string& schedule, const std::vector<std::string>& select,
-                                       const std::vector<std::string>& exclude, std::vector<Error>* warnings = nullptr) const;
+                                       const std::vector<std::string>& exclude,
+                                       std::vector<Error>* warnings = nullptr) const;
 
   /// Those of quern.yml and, winning over them, those of --vars.
   Json vars() const;

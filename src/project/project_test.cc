@@ -115,8 +115,8 @@ TEST_F(ProjectTest, PlanSaysWhy) {
   ASSERT_TRUE(plan) << plan.error().ToString();
   std::vector<std::string> lines;
   for (const auto& planned : *plan) lines.push_back(project->graph().node(planned.node).id + ": " + planned.why);
-  EXPECT_EQ(lines, (std::vector<std::string>{"ingest.orders: upstream of b", "model.a: upstream of b", "test.a_is_fine: tests a",
-                                             "model.b: selected by +b"}));
+  EXPECT_EQ(lines, (std::vector<std::string>{"ingest.orders: upstream of b", "model.a: upstream of b",
+                                             "test.a_is_fine: tests a", "model.b: selected by +b"}));
 }
 
 TEST_F(ProjectTest, SchedulesAreCheckedWithTheirPlaces) {
@@ -141,7 +141,8 @@ TEST_F(ProjectTest, RunIsRecordedAndSummarised) {
   ASSERT_TRUE(work);
   auto store = project->runs();
   ASSERT_TRUE(store) << store.error().ToString();
-  auto report = schedule::Run(*work, project->ManualContext(), {.threads = 2, .store = *store, .log_root = project->log_root()});
+  auto report =
+      schedule::Run(*work, project->ManualContext(), {.threads = 2, .store = *store, .log_root = project->log_root()});
   ASSERT_TRUE(report) << report.error().ToString();
   auto summary = Summarise(*report);
   EXPECT_EQ(summary.Line(), "3 rows in, 2 models built, 1 test passed");

@@ -44,13 +44,15 @@ std::optional<int64_t> RestoredVersion(const HistoryEntry& entry) {
   if (it->is_number_integer()) return it->get<int64_t>();
   if (!it->is_string()) return std::nullopt;
   auto text = it->get<std::string>();
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+    return std::nullopt;
   return std::stoll(text);
 }
 
 // Rows stay what they are.
 bool KeepsContent(const HistoryEntry& entry) {
-  return entry.operation == "OPTIMIZE" || entry.operation.starts_with("VACUUM") || entry.operation == "SET TBLPROPERTIES";
+  return entry.operation == "OPTIMIZE" || entry.operation.starts_with("VACUUM") ||
+         entry.operation == "SET TBLPROPERTIES";
 }
 
 }  // namespace
@@ -75,11 +77,13 @@ std::vector<const HistoryEntry*> EffectiveHistory(const std::vector<HistoryEntry
 }
 
 Result<std::optional<UndoPoint>> FindUndoPoint(const std::string& table, const std::vector<HistoryEntry>& newest_first,
-                                               const std::string& dag, Timestamp from, const std::set<std::string>& nodes) {
+                                               const std::string& dag, Timestamp from,
+                                               const std::set<std::string>& nodes) {
   auto line = EffectiveHistory(newest_first);
   auto of_rerun = [&](const HistoryEntry& entry) {
     auto origin = OriginOf(entry);
-    return origin.dag_run.starts_with(dag + "/") && origin.logical_date && *origin.logical_date >= from && nodes.contains(origin.node);
+    return origin.dag_run.starts_with(dag + "/") && origin.logical_date && *origin.logical_date >= from &&
+           nodes.contains(origin.node);
   };
   size_t first = 0;
   while (first < line.size() && (RestoredVersion(*line[first]) || !of_rerun(*line[first]))) ++first;
@@ -88,14 +92,18 @@ Result<std::optional<UndoPoint>> FindUndoPoint(const std::string& table, const s
     const auto& entry = *line[i];
     if (of_rerun(entry) || KeepsContent(entry) || RestoredVersion(entry)) continue;
     auto origin = OriginOf(entry);
-    auto who = origin.dag_run.empty() ? "by hand (no run made it)" : fmt::format("by {} in the run {}", origin.node, origin.dag_run);
-    return Fail(Error(ErrorCode::kInvalidArgument,
-                      fmt::format("{} cannot be taken back to before the rerun: version {} ({}) was made {} since, and would be lost", table,
-                                  entry.version, entry.operation, who))
-                    .With("table", table)
-                    .Hint(fmt::format("look at it with quern table history {}; to give it up, restore the table yourself: quern "
-                                      "table restore {} {}",
-                                      table, table, first == 0 ? std::string("VERSION") : std::to_string(line[first - 1]->version))));
+    auto who = origin.dag_run.empty() ? "by hand (no run made it)"
+                                      : fmt::format("by {} in the run {}", origin.node, origin.dag_run);
+    return Fail(
+        Error(ErrorCode::kInvalidArgument,
+              fmt::format(
+                  "{} cannot be taken back to before the rerun: version {} ({}) was made {} since, and would be lost",
+                  table, entry.version, entry.operation, who))
+            .With("table", table)
+            .Hint(fmt::format(
+                "look at it with quern table history {}; to give it up, restore the table yourself: quern "
+                "table restore {} {}",
+                table, table, first == 0 ? std::string("VERSION") : std::to_string(line[first - 1]->version))));
   }
   return UndoPoint{first == 0 ? std::optional<int64_t>() : line[first - 1]->version};
 }
@@ -111,7 +119,8 @@ class OnWarehouse : public RerunPreparer {
     return {};
   }
 
-  Result<std::vector<Restored>> Restore(const std::string& dag, Timestamp from, const std::vector<const schedule::Node*>& nodes) override {
+  Result<std::vector<Restored>> Restore(const std::string& dag, Timestamp from,
+                                        const std::vector<const schedule::Node*>& nodes) override {
     std::vector<Restored> out;
     for (const auto& undo : QUERN_TRY(MakePlan(dag, from, nodes))) {
       warehouse::Warehouse* house = QUERN_TRY(open_());
@@ -123,7 +132,8 @@ class OnWarehouse : public RerunPreparer {
         out.push_back({undo.table.ToString(), *undo.point.version});
       } else {
         auto session = QUERN_TRY(house->NewSession());
-        QUERN_TRY(session->Execute(fmt::format("DROP TABLE {}.{}", QuoteIdentifier(undo.table.schema), QuoteIdentifier(undo.table.table))));
+        QUERN_TRY(session->Execute(
+            fmt::format("DROP TABLE {}.{}", QuoteIdentifier(undo.table.schema), QuoteIdentifier(undo.table.table))));
         out.push_back({undo.table.ToString(), -1});
       }
     }
@@ -136,7 +146,8 @@ class OnWarehouse : public RerunPreparer {
     UndoPoint point;
     std::string node;
   };
-  Result<std::vector<Undo>> MakePlan(const std::string& dag, Timestamp from, const std::vector<const schedule::Node*>& nodes) {
+  Result<std::vector<Undo>> MakePlan(const std::string& dag, Timestamp from,
+                                     const std::vector<const schedule::Node*>& nodes) {
     warehouse::Warehouse* house = QUERN_TRY(open_());
     std::set<std::string> tables, ids;
     for (const auto& listed : QUERN_TRY(house->List())) {

@@ -12,7 +12,8 @@ class History {
  public:
   History& Run(const std::string& dag, const std::string& date, const std::string& operation = "WRITE") {
     HistoryEntry entry = Next(operation);
-    entry.commit_info = {{"quernDagRun", dag + "/" + date}, {"quernNode", "model.a"}, {"quernLogicalDate", date + "T00:00:00Z"}};
+    entry.commit_info = {
+        {"quernDagRun", dag + "/" + date}, {"quernNode", "model.a"}, {"quernLogicalDate", date + "T00:00:00Z"}};
     return Add(entry);
   }
   History& Hand(const std::string& operation) { return Add(Next(operation)); }
@@ -38,9 +39,13 @@ class History {
   std::vector<HistoryEntry> entries_;
 };
 
-Timestamp At(const char* date) { return *ParseTimestamp(date, TimeZone::Utc()); }
+Timestamp At(const char* date) {
+  return *ParseTimestamp(date, TimeZone::Utc());
+}
 
-auto Find(const History& history, const char* from) { return FindUndoPoint("s.t", history.NewestFirst(), "monthly", At(from), {"model.a"}); }
+auto Find(const History& history, const char* from) {
+  return FindUndoPoint("s.t", history.NewestFirst(), "monthly", At(from), {"model.a"});
+}
 
 TEST(UndoPointTest, VersionBeforeTheFirstRerunCommit) {
   History h;

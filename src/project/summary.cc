@@ -5,7 +5,9 @@
 namespace quern::project {
 namespace {
 
-int Badness(const std::string& state) { return state == "success" ? 0 : state == "cancelled" ? 1 : 2; }
+int Badness(const std::string& state) {
+  return state == "success" ? 0 : state == "cancelled" ? 1 : 2;
+}
 
 void Count(const schedule::FinishedTask& task, RunSummary& out) {
   const auto& kind = task.node->kind;

@@ -24,7 +24,8 @@ double SecondsOf(const schedule::DagRun& run) {
 }
 }  // namespace
 
-Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph& graph, const std::vector<schedule::DagRun>& runs) {
+Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph& graph,
+                           const std::vector<schedule::DagRun>& runs) {
   ReportData out;
   std::unordered_map<std::string, int> index;
   std::vector<std::pair<const schedule::DagRun*, std::vector<schedule::TaskInstance>>> loaded;
@@ -39,7 +40,8 @@ Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph&
   for (graph::NodeIndex i = 0; i < graph.size(); ++i) {
     if (graph.node(i).runs) continue;
     const auto& children = graph.dependencies().children(i);
-    used[static_cast<size_t>(i)] = std::any_of(children.begin(), children.end(), [&](auto c) { return used[static_cast<size_t>(c)]; });
+    used[static_cast<size_t>(i)] =
+        std::any_of(children.begin(), children.end(), [&](auto c) { return used[static_cast<size_t>(c)]; });
   }
   // In the order of the graph, so that the page's lists read from upstream to downstream.
   auto order = graph.dependencies().TopologicalOrder();
@@ -50,7 +52,8 @@ Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph&
     index[node.id] = static_cast<int>(out.nodes.size());
     out.nodes.push_back({node.id, node.kind, node.name, node.materialized, node.description, node.tags, {}});
     for (auto parent : graph.dependencies().parents(i)) {
-      if (auto it = index.find(graph.node(parent).id); it != index.end()) out.nodes.back().parents.push_back(it->second);
+      if (auto it = index.find(graph.node(parent).id); it != index.end())
+        out.nodes.back().parents.push_back(it->second);
     }
   }
   std::vector<std::string> ids;
@@ -62,7 +65,9 @@ Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph&
     ids.push_back(run->id);
     for (auto& task : tasks) {
       auto [it, added] = index.try_emplace(task.node, static_cast<int>(out.nodes.size()));
-      if (added) out.nodes.push_back({task.node, task.kind, task.node.substr(task.node.find('.') + 1), "", "no longer in the project", {}, {}});
+      if (added)
+        out.nodes.push_back(
+            {task.node, task.kind, task.node.substr(task.node.find('.') + 1), "", "no longer in the project", {}, {}});
       ReportTask item;
       item.node = it->second;
       item.state = task.state;
@@ -73,7 +78,8 @@ Result<ReportData> Collect(schedule::RunStore& store, const schedule::NodeGraph&
       if (task.error) item.error = ErrorText(*task.error);
       entry.tasks.push_back(std::move(item));
     }
-    std::sort(entry.tasks.begin(), entry.tasks.end(), [](const ReportTask& a, const ReportTask& b) { return a.node < b.node; });
+    std::sort(entry.tasks.begin(), entry.tasks.end(),
+              [](const ReportTask& a, const ReportTask& b) { return a.node < b.node; });
     out.runs.push_back(std::move(entry));
   }
   auto labels = AxisLabels(ids);

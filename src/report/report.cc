@@ -41,11 +41,19 @@ std::string RenderHtml(const ReportData& data) {
   for (const auto& run : data.runs) {
     Json tasks = Json::array();
     for (const auto& task : run.tasks) tasks.push_back(TaskJson(task));
-    runs.push_back({{"dag_run", run.dag_run}, {"label", run.label}, {"state", run.state}, {"seconds", run.seconds}, {"tasks", tasks}});
+    runs.push_back({{"dag_run", run.dag_run},
+                    {"label", run.label},
+                    {"state", run.state},
+                    {"seconds", run.seconds},
+                    {"tasks", tasks}});
   }
-  Json all = {{"project", data.project}, {"target", data.target},   {"git_commit", data.git_commit},
-              {"version", data.version}, {"generated", FormatUtc(data.generated)},
-              {"nodes", nodes},          {"runs", runs}};
+  Json all = {{"project", data.project},
+              {"target", data.target},
+              {"git_commit", data.git_commit},
+              {"version", data.version},
+              {"generated", FormatUtc(data.generated)},
+              {"nodes", nodes},
+              {"runs", runs}};
   // Bytes that are not UTF-8 (a script's output in a message) become U+FFFD; "<" must not end the script element.
   std::string text = MaskSecrets(all.dump(-1, ' ', false, Json::error_handler_t::replace));
   text = ReplaceAll(std::move(text), "<", "\\u003c");
@@ -61,10 +69,13 @@ std::vector<std::string> AxisLabels(const std::vector<std::string>& dag_runs) {
   auto plain = [](const std::string& d) { return d.size() == 10 && d[4] == '-' && d[7] == '-'; };
   if (dates.empty() || !std::all_of(dates.begin(), dates.end(), plain)) return dates;
   bool months = std::all_of(dates.begin(), dates.end(), [](const std::string& d) { return d.substr(8) == "01"; });
-  bool one_year = std::all_of(dates.begin(), dates.end(), [&](const std::string& d) { return d.substr(0, 4) == dates[0].substr(0, 4); });
+  bool one_year = std::all_of(dates.begin(), dates.end(),
+                              [&](const std::string& d) { return d.substr(0, 4) == dates[0].substr(0, 4); });
   for (auto& date : dates) {
-    if (months) date.resize(7);
-    else if (one_year) date.erase(0, 5);
+    if (months)
+      date.resize(7);
+    else if (one_year)
+      date.erase(0, 5);
   }
   return dates;
 }

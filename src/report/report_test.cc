@@ -15,8 +15,12 @@ ReportData Sample() {
   data.version = "0";
   data.nodes = {{"ingest.orders", "ingest", "orders", "append", "", {"daily"}, {}},
                 {"model.shop.fct", "model", "fct", "table", "", {}, {0}}};
-  data.runs = {{"daily/2024-01-01", "2024-01-01", "failed", 1.5,
-                {{0, "success", 0.5, 10, 2, "10 rows", ""}, {1, "failed", 1.0, {}, {}, "", "</script><b>no column 'x'"}}}};
+  data.runs = {
+      {"daily/2024-01-01",
+       "2024-01-01",
+       "failed",
+       1.5,
+       {{0, "success", 0.5, 10, 2, "10 rows", ""}, {1, "failed", 1.0, {}, {}, "", "</script><b>no column 'x'"}}}};
   return data;
 }
 

@@ -10,11 +10,13 @@ using Item = BackfillReport::Item;
 
 Error NothingToDo(const Schedule& schedule, Timestamp from, Timestamp to, Timestamp now) {
   const TimeZone& zone = schedule.timetable.zone();
-  Error error(ErrorCode::kInvalidArgument, fmt::format("schedule '{}' has no complete interval whose logical date lies between {} and {}",
-                                                       schedule.name, FormatShort(zone.ToLocal(from)), FormatShort(zone.ToLocal(to))));
+  Error error(ErrorCode::kInvalidArgument,
+              fmt::format("schedule '{}' has no complete interval whose logical date lies between {} and {}",
+                          schedule.name, FormatShort(zone.ToLocal(from)), FormatShort(zone.ToLocal(to))));
   const auto next = schedule.timetable.FirstFrom(from);
   if (next && next->start <= to) {
-    return std::move(error).Hint(fmt::format("its first one ends at {}, and now it is {}", FormatInZone(next->end, zone), FormatInZone(now, zone)));
+    return std::move(error).Hint(fmt::format("its first one ends at {}, and now it is {}",
+                                             FormatInZone(next->end, zone), FormatInZone(now, zone)));
   }
   const auto& bounds = schedule.timetable.bounds();
   if (bounds.start && to < *bounds.start) {
@@ -35,8 +37,8 @@ std::vector<const Node*> NodesOf(const Workload& work) {
 }
 
 /// Runs intervals in order until one does not succeed.
-Result<BackfillReport> Play(const Schedule& schedule, const Workload& work, const std::vector<Interval>& intervals, Timestamp last_asked,
-                            bool rerun, const BackfillOptions& options) {
+Result<BackfillReport> Play(const Schedule& schedule, const Workload& work, const std::vector<Interval>& intervals,
+                            Timestamp last_asked, bool rerun, const BackfillOptions& options) {
   BackfillReport report;
   report.state = "success";
   const int count = static_cast<int>(intervals.size());
@@ -56,24 +58,30 @@ Result<BackfillReport> Play(const Schedule& schedule, const Workload& work, cons
       report.state = done.state;
       report.remaining = count - i - 1;
     }
-    const std::string go_on = rerun ? fmt::format("`quern backfill {}` (without --rerun) goes on from there", schedule.name)
-                                    : "the same backfill goes on from there";
+    const std::string go_on =
+        rerun ? fmt::format("`quern backfill {}` (without --rerun) goes on from there", schedule.name)
+              : "the same backfill goes on from there";
     report.advice = report.state == "failed" ? fmt::format("mend what failed, then {}", go_on) : go_on;
     break;
   }
   return report;
 }
 
-/// Restores, unless that was done before, and plays the rerun from its first interval to its last. Finished ones are passed over.
-Result<BackfillReport> PlayRerun(const Schedule& schedule, const Workload& work, const RunStore::Rerun& rerun, Timestamp last_asked,
-                                 const BackfillOptions& options) {
+/// Restores, unless that was done before, and plays the rerun from its first interval to its last. Finished ones are
+/// passed over.
+Result<BackfillReport> PlayRerun(const Schedule& schedule, const Workload& work, const RunStore::Rerun& rerun,
+                                 Timestamp last_asked, const BackfillOptions& options) {
   RunStore& store = *options.runner.store;
   if (!rerun.prepared) {
     if (!options.preparer) {
-      return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("the rerun of '{}' needs its tables to be restored first, which cannot be done here", schedule.name)));
+      return Fail(
+          Error(ErrorCode::kInvalidArgument,
+                fmt::format("the rerun of '{}' needs its tables to be restored first, which cannot be done here",
+                            schedule.name)));
     }
-    const auto restored = QUERN_TRY_CONTEXT(options.preparer->Restore(schedule.name, rerun.from, NodesOf(work)),
-                                            fmt::format("undoing what '{}' did from {} on", schedule.name, FormatUtc(rerun.from)));
+    const auto restored =
+        QUERN_TRY_CONTEXT(options.preparer->Restore(schedule.name, rerun.from, NodesOf(work)),
+                          fmt::format("undoing what '{}' did from {} on", schedule.name, FormatUtc(rerun.from)));
     if (options.restored) options.restored(restored);
     QUERN_TRY(store.SetRerunPrepared(schedule.name));
   }
@@ -98,7 +106,8 @@ RunContext ContextOf(const Schedule& schedule, const Interval& interval, const R
   return run;
 }
 
-Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, Timestamp from, Timestamp to, const BackfillOptions& options) {
+Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, Timestamp from, Timestamp to,
+                                const BackfillOptions& options) {
   QUERN_CHECK(options.runner.store);
   const Timestamp now = options.base.clock ? options.base.clock->Now() : Clock::System().Now();
   std::vector<Interval> intervals = QUERN_TRY(schedule.timetable.Between(from, to));
@@ -107,12 +116,15 @@ Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, 
 
   if (options.rerun) {
     if (!options.preparer) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("the rerun of '{}' needs its tables to be restored first, which cannot be done here", schedule.name));
+      return Fail(ErrorCode::kInvalidArgument,
+                  fmt::format("the rerun of '{}' needs its tables to be restored first, which cannot be done here",
+                              schedule.name));
     }
     const auto pending = QUERN_TRY(options.runner.store->PendingRerun(schedule.name));
     const Timestamp first = pending ? std::min(pending->from, intervals.front().start) : intervals.front().start;
     QUERN_TRY(options.preparer->Check(schedule.name, first, NodesOf(work)));
-    const auto rerun = QUERN_TRY(options.runner.store->BeginRerun(schedule.name, intervals.front().start, intervals.back().start));
+    const auto rerun =
+        QUERN_TRY(options.runner.store->BeginRerun(schedule.name, intervals.front().start, intervals.back().start));
     return PlayRerun(schedule, work, rerun, intervals.back().start, options);
   }
   auto resumed = QUERN_TRY(ResumeRerun(schedule, work, options));
@@ -122,13 +134,15 @@ Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, 
   return report;
 }
 
-Result<std::optional<BackfillReport>> ResumeRerun(const Schedule& schedule, const Workload& work, const BackfillOptions& options) {
+Result<std::optional<BackfillReport>> ResumeRerun(const Schedule& schedule, const Workload& work,
+                                                  const BackfillOptions& options) {
   const auto pending = QUERN_TRY(options.runner.store->PendingRerun(schedule.name));
   if (!pending) return std::nullopt;
   return QUERN_TRY(PlayRerun(schedule, work, *pending, pending->until, options));
 }
 
-Result<RunReport> Retry(const DagRun& run, const Workload& work, const RunContext& base, const TimeZone& zone, const RunnerOptions& options) {
+Result<RunReport> Retry(const DagRun& run, const Workload& work, const RunContext& base, const TimeZone& zone,
+                        const RunnerOptions& options) {
   RunContext context = base;
   context.schedule = run.dag;
   context.dag_run = run.id;

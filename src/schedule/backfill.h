@@ -20,8 +20,9 @@ struct Schedule {
 RunContext ContextOf(const Schedule& schedule, const Interval& interval, const RunContext& base);
 
 /// Undoes what a schedule's runs did from a logical date on, before they are run again. project/ implements it on the
-/// warehouse: for each table that the nodes write, find in its history the first commit whose quernLogicalDate is >= `from`
-/// and whose quernDagRun is of `dag`, and restore the version before it, txn records included (drop the table when there is none).
+/// warehouse: for each table that the nodes write, find in its history the first commit whose quernLogicalDate is >=
+/// `from` and whose quernDagRun is of `dag`, and restore the version before it, txn records included (drop the table
+/// when there is none).
 class RerunPreparer {
  public:
   virtual ~RerunPreparer() = default;
@@ -33,7 +34,8 @@ class RerunPreparer {
   /// `quern sql`) came after the first one that would go, or the version before it is no longer there. Changes nothing.
   virtual Result<void> Check(const std::string& dag, Timestamp from, const std::vector<const Node*>& nodes) = 0;
   /// Restores. Idempotent: it is called again when the process died before its success was recorded.
-  virtual Result<std::vector<Restored>> Restore(const std::string& dag, Timestamp from, const std::vector<const Node*>& nodes) = 0;
+  virtual Result<std::vector<Restored>> Restore(const std::string& dag, Timestamp from,
+                                                const std::vector<const Node*>& nodes) = 0;
 };
 
 struct BackfillOptions {
@@ -60,18 +62,19 @@ struct BackfillReport {
   std::string advice;       ///< how to go on, when not success
 };
 
-/// Runs the intervals of a schedule with from <= logical date <= to that are complete, in order, one at a time. Finished
-/// ones are skipped. Stops at the first that does not succeed.
+/// Runs the intervals of a schedule with from <= logical date <= to that are complete, in order, one at a time.
+/// Finished ones are skipped. Stops at the first that does not succeed.
 ///
-/// With `rerun`: everything that the schedule did from the first of these intervals on is undone (RerunPreparer), then these
-/// intervals are run again and the later ones that had succeeded are replayed, in order, since each builds on the one
-/// before. Killed or failed anywhere, the next backfill (without `rerun`) or scheduler of this schedule first goes on with it;
-/// nothing else of the schedule runs until it is finished (kRerunPending).
-/// Errors: kInvalidArgument when no complete interval lies there (the hint says which do), kIntervalRunning, the store's.
+/// With `rerun`: everything that the schedule did from the first of these intervals on is undone (RerunPreparer), then
+/// these intervals are run again and the later ones that had succeeded are replayed, in order, since each builds on the
+/// one before. Killed or failed anywhere, the next backfill (without `rerun`) or scheduler of this schedule first goes
+/// on with it; nothing else of the schedule runs until it is finished (kRerunPending). Errors: kInvalidArgument when no
+/// complete interval lies there (the hint says which do), kIntervalRunning, the store's.
 Result<BackfillReport> Backfill(const Schedule& schedule, const Workload& work, Timestamp from, Timestamp to,
                                 const BackfillOptions& options);
 
 /// Finishes a rerun that was begun and interrupted; nothing when there is none.
-Result<std::optional<BackfillReport>> ResumeRerun(const Schedule& schedule, const Workload& work, const BackfillOptions& options);
+Result<std::optional<BackfillReport>> ResumeRerun(const Schedule& schedule, const Workload& work,
+                                                  const BackfillOptions& options);
 
 }  // namespace quern::schedule

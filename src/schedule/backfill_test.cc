@@ -25,7 +25,9 @@ struct FakeTable {
     std::optional<Timestamp> txn;      ///< the effect recorded last, after the commit
   };
   std::vector<Commit> commits;
-  std::vector<std::string> Content() const { return commits.empty() ? std::vector<std::string>{} : commits.back().content; }
+  std::vector<std::string> Content() const {
+    return commits.empty() ? std::vector<std::string>{} : commits.back().content;
+  }
   bool Recorded(Timestamp t) const { return !commits.empty() && commits.back().txn && *commits.back().txn >= t; }
   void Append(Timestamp t, const std::string& row) {
     auto content = Content();
@@ -42,7 +44,8 @@ class FakePreparer : public RerunPreparer {
     if (refuse) return Fail(ErrorCode::kInvalidArgument, "raw.t was changed by hand");
     return {};
   }
-  Result<std::vector<Restored>> Restore(const std::string&, Timestamp from, const std::vector<const Node*>& nodes) override {
+  Result<std::vector<Restored>> Restore(const std::string&, Timestamp from,
+                                        const std::vector<const Node*>& nodes) override {
     ++restores;
     EXPECT_FALSE(nodes.empty());
     if (fail_restore) return Fail(ErrorCode::kNoSpace, "no space");
@@ -66,7 +69,8 @@ class FakePreparer : public RerunPreparer {
 class BackfillTest : public ::testing::Test {
  protected:
   BackfillTest() : preparer_(table_), clock_(At("2013-07-01")) {
-    folder_ = fs::temp_directory_path() / fmt::format("quern_backfill_{}_{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::temp_directory_path() / fmt::format("quern_backfill_{}_{}", ::getpid(),
+                                                      ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     auto database = state::Database::Open({.url = (folder_ / "state.db").string()});
     EXPECT_TRUE(database);
@@ -100,7 +104,8 @@ class BackfillTest : public ::testing::Test {
   }
   static std::string Items(const BackfillReport& report) {
     std::vector<std::string> out;
-    for (const auto& item : report.items) out.push_back(item.dag_run.substr(13, 2) + ":" + item.state + (item.replay ? "*" : ""));
+    for (const auto& item : report.items)
+      out.push_back(item.dag_run.substr(13, 2) + ":" + item.state + (item.replay ? "*" : ""));
     return Join(out, " ");
   }
   std::string Table() const { return Join(table_.Content(), " "); }
@@ -131,7 +136,8 @@ TEST_F(BackfillTest, PlaysIntervalsInOrderAndSkipsFinishedOnes) {
   EXPECT_EQ(Items(*first), "02:success 03:success");
   auto all = Go("2013-01-01", "2013-12-31");
   ASSERT_TRUE(all);
-  EXPECT_EQ(Items(*all), "01:success 02:done 03:done 04:success 05:success 06:success") << "July's end is still to come";
+  EXPECT_EQ(Items(*all), "01:success 02:done 03:done 04:success 05:success 06:success")
+      << "July's end is still to come";
   EXPECT_EQ(all->state, "success");
   EXPECT_EQ(provider_.begun.front(), "monthly/2013-02-01");
 }
@@ -158,7 +164,8 @@ TEST_F(BackfillTest, StopsAtTheFirstFailureAndGoesOnFromThere) {
 }
 
 TEST_F(BackfillTest, NoCompleteIntervalIsAnErrorThatSaysWhy) {
-  for (auto [from, to, hint] : {std::tuple{"2013-01-02", "2013-01-20", "the cron is '@monthly'"}, {"2012-01-01", "2012-05-01", "starts at 2013-01-01"},
+  for (auto [from, to, hint] : {std::tuple{"2013-01-02", "2013-01-20", "the cron is '@monthly'"},
+                                {"2012-01-01", "2012-05-01", "starts at 2013-01-01"},
                                 {"2013-07-01", "2013-07-31", "its first one ends at 2013-08-01"}}) {
     auto report = Go(from, to);
     ASSERT_FALSE(report);
@@ -247,7 +254,8 @@ TEST_F(BackfillTest, RerunWithoutAPreparerIsRefused) {
   options_.runner.store = store_.get();
   options_.rerun = true;
   options_.base.clock = &clock_;
-  auto report = Backfill(monthly_, {.graph = &graph_, .selected = {true, true}}, At("2013-01-01"), At("2013-01-01"), options_);
+  auto report =
+      Backfill(monthly_, {.graph = &graph_, .selected = {true, true}}, At("2013-01-01"), At("2013-01-01"), options_);
   ASSERT_FALSE(report);
   EXPECT_FALSE(*store_->PendingRerun("monthly"));
 }

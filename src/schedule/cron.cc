@@ -67,7 +67,8 @@ class FieldParser {
 
   Result<std::vector<int>> ParseItem(std::string_view item) {
     if (item.empty()) return Fail(Bad("a value is missing"));
-    if (item.find('#') != std::string_view::npos) return Fail(Bad(fmt::format("'{}': # (the nth weekday) is not supported", item)));
+    if (item.find('#') != std::string_view::npos)
+      return Fail(Bad(fmt::format("'{}': # (the nth weekday) is not supported", item)));
     const std::string_view range = item.substr(0, item.find('/'));
     int step = 1;
     const bool has_step = range.size() < item.size();
@@ -92,8 +93,8 @@ class FieldParser {
       }
     }
     if (from > to && !field_.wraps) {
-      return Fail(Bad(fmt::format("'{}' runs backwards", item)).Hint(fmt::format("write it as two ranges: {}-{},{}-{}", from,
-                                                                                   field_.last, field_.first, to)));
+      return Fail(Bad(fmt::format("'{}' runs backwards", item))
+                      .Hint(fmt::format("write it as two ranges: {}-{},{}-{}", from, field_.last, field_.first, to)));
     }
     if (from > to) to += 7;
     std::vector<int> out;
@@ -138,7 +139,9 @@ class FieldParser {
   const Field& field_;
 };
 
-local_days DayOf(LocalTime t) { return std::chrono::floor<days>(t); }
+local_days DayOf(LocalTime t) {
+  return std::chrono::floor<days>(t);
+}
 
 const local_days kFirstDay = local_days(year(1) / 1 / 2);
 const local_days kLastDay = local_days(year(9999) / 12 / 30);
@@ -162,8 +165,9 @@ Result<Cron> Cron::Parse(std::string_view text, const TimeZone& zone) {
   const auto words = SplitWords(expression);
   if (words.size() != Fields().size()) {
     return Fail(Error(ErrorCode::kCron, fmt::format("cron '{}' has {} fields instead of 5", cron.text_, words.size()))
-                    .Hint(words.size() == 6 || words.size() == 7 ? "seconds and years are not supported: minute hour day month weekday"
-                                                                 : "minute hour day-of-month month day-of-week, as in \"0 6 * * mon-fri\""));
+                    .Hint(words.size() == 6 || words.size() == 7
+                              ? "seconds and years are not supported: minute hour day month weekday"
+                              : "minute hour day-of-month month day-of-week, as in \"0 6 * * mon-fri\""));
   }
   for (size_t i = 0; i < words.size(); ++i) {
     const auto values = QUERN_TRY(FieldParser(cron.text_, Fields()[i]).Parse(words[i], cron.last_day_));
@@ -186,7 +190,8 @@ Result<Cron> Cron::Parse(std::string_view text, const TimeZone& zone) {
       if (cron.months_[month]) longest = std::max(longest, length);
     }
     if (first_day > longest) {
-      return Fail(Error(ErrorCode::kCron, fmt::format("cron '{}' never fires: no month that it names has a day {}", cron.text_, first_day)));
+      return Fail(Error(ErrorCode::kCron, fmt::format("cron '{}' never fires: no month that it names has a day {}",
+                                                      cron.text_, first_day)));
     }
   }
   return cron;
@@ -271,7 +276,8 @@ Result<Timestamp> Cron::Next(Timestamp t) const {
     if (had && day > around) break;
   }
   if (best) return *best;
-  return Fail(ErrorCode::kCron, fmt::format("cron '{}' does not fire after {} within the calendar", text_, FormatUtc(t)));
+  return Fail(ErrorCode::kCron,
+              fmt::format("cron '{}' does not fire after {} within the calendar", text_, FormatUtc(t)));
 }
 
 Result<Timestamp> Cron::Previous(Timestamp t) const {
@@ -294,7 +300,8 @@ Result<Timestamp> Cron::Previous(Timestamp t) const {
     if (had && day < around) break;
   }
   if (best) return *best;
-  return Fail(ErrorCode::kCron, fmt::format("cron '{}' does not fire before {} within the calendar", text_, FormatUtc(t)));
+  return Fail(ErrorCode::kCron,
+              fmt::format("cron '{}' does not fire before {} within the calendar", text_, FormatUtc(t)));
 }
 
 bool Cron::FiresAt(Timestamp t) const {

@@ -8,16 +8,17 @@
 namespace quern::schedule {
 
 /// A cron expression in a time zone: minute, hour, day of month, month, day of week; or @yearly (@annually), @monthly,
-/// @weekly, @daily (@midnight), @hourly. A field is `*` (or `?` in the day fields), a number, a name (jan..dec, sun..sat), a
-/// range a-b, any of them with a step (a-b/n, */n, a/n up to the field's end), or a list of those. 7 is Sunday too; ranges of
-/// days of the week may wrap (fri-mon). `L` as day of month is the month's last. #, W, six fields, @reboot and the like
-/// are refused by name.
+/// @weekly, @daily (@midnight), @hourly. A field is `*` (or `?` in the day fields), a number, a name (jan..dec,
+/// sun..sat), a range a-b, any of them with a step (a-b/n, */n, a/n up to the field's end), or a list of those. 7 is
+/// Sunday too; ranges of days of the week may wrap (fri-mon). `L` as day of month is the month's last. #, W, six
+/// fields, @reboot and the like are refused by name.
 ///
 /// When both day fields are restricted, a day that fits either fits (a field that lists every value is not restricted).
 ///
-/// Daylight saving, as Airflow does it: an expression that fires in every hour of the day follows elapsed time: it skips
-/// the hour that does not exist and fires in both passes of the hour that comes twice. Any other follows the wall
-/// clock: a time that does not exist fires at the first moment after the gap (once), a time that comes twice fires the first time.
+/// Daylight saving, as Airflow does it: an expression that fires in every hour of the day follows elapsed time: it
+/// skips the hour that does not exist and fires in both passes of the hour that comes twice. Any other follows the wall
+/// clock: a time that does not exist fires at the first moment after the gap (once), a time that comes twice fires the
+/// first time.
 ///
 /// Value type; thread-safe to read.
 class Cron {
@@ -47,9 +48,9 @@ class Cron {
   TimeZone zone_;
   std::bitset<60> minutes_;
   std::bitset<24> hours_;
-  std::bitset<32> days_;    // 1..31
-  std::bitset<13> months_;  // 1..12
-  std::bitset<7> weekdays_; // 0 = Sunday
+  std::bitset<32> days_;     // 1..31
+  std::bitset<13> months_;   // 1..12
+  std::bitset<7> weekdays_;  // 0 = Sunday
   bool last_day_ = false;
 };
 

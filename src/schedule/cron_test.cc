@@ -10,8 +10,12 @@
 namespace quern::schedule {
 namespace {
 
-TimeZone Zone(const std::string& name) { return *TimeZone::Find(name); }
-Timestamp At(std::string_view text, const TimeZone& zone = TimeZone::Utc()) { return *ParseTimestamp(text, zone); }
+TimeZone Zone(const std::string& name) {
+  return *TimeZone::Find(name);
+}
+Timestamp At(std::string_view text, const TimeZone& zone = TimeZone::Utc()) {
+  return *ParseTimestamp(text, zone);
+}
 Cron Make(std::string_view text, const TimeZone& zone = TimeZone::Utc()) {
   auto cron = Cron::Parse(text, zone);
   EXPECT_TRUE(cron) << cron.error().ToString();
@@ -33,7 +37,8 @@ TEST(CronTest, Fields) {
   EXPECT_EQ(Following("0 0 1 * *", "2013-01-01", 2), "2013-02-01T00:00:00+00:00 2013-03-01T00:00:00+00:00");
   EXPECT_EQ(Following("*/20 6 * * *", "2013-01-01", 4),
             "2013-01-01T06:00:00+00:00 2013-01-01T06:20:00+00:00 2013-01-01T06:40:00+00:00 2013-01-02T06:00:00+00:00");
-  EXPECT_EQ(Following("5/25 23 * * *", "2013-01-01", 3), "2013-01-01T23:05:00+00:00 2013-01-01T23:30:00+00:00 2013-01-01T23:55:00+00:00");
+  EXPECT_EQ(Following("5/25 23 * * *", "2013-01-01", 3),
+            "2013-01-01T23:05:00+00:00 2013-01-01T23:30:00+00:00 2013-01-01T23:55:00+00:00");
   EXPECT_EQ(Following("0 12 * jan-mar,DEC Mon-fri/2", "2013-03-28", 3),
             "2013-03-29T12:00:00+00:00 2013-12-02T12:00:00+00:00 2013-12-04T12:00:00+00:00");
   EXPECT_EQ(Following("0 0 * * fri-mon", "2013-01-02", 5),  // 2 January 2013 was a Wednesday
@@ -109,7 +114,8 @@ TEST(CronTest, WallClockScheduleInTheSpringGap) {
 
 TEST(CronTest, WallClockScheduleInTheAutumnOverlap) {
   const TimeZone zone = Zone("America/New_York");  // 2013-11-03: 02:00 EDT becomes 01:00 EST
-  EXPECT_EQ(Following("30 1 * * *", "2013-11-02T12:00", 2, zone), "2013-11-03T01:30:00-04:00 2013-11-04T01:30:00-05:00");
+  EXPECT_EQ(Following("30 1 * * *", "2013-11-02T12:00", 2, zone),
+            "2013-11-03T01:30:00-04:00 2013-11-04T01:30:00-05:00");
   EXPECT_EQ(Following("0 0 * * *", "2013-11-02T12:00", 2, zone), "2013-11-03T00:00:00-04:00 2013-11-04T00:00:00-05:00");
 }
 
@@ -131,7 +137,8 @@ std::vector<Timestamp> BruteForce(const Cron& cron, bool every_hour, auto&& fits
     bool fires = fits(wall) && (every_hour || zone.ToUtc(wall) == t);
     if (!every_hour) {
       // Wall clock times that the jump to `t` left out.
-      for (LocalTime missing = zone.ToLocal(t - minute) + minute; missing < wall; missing += minute) fires = fires || fits(missing);
+      for (LocalTime missing = zone.ToLocal(t - minute) + minute; missing < wall; missing += minute)
+        fires = fires || fits(missing);
     }
     if (fires) out.push_back(t);
   }
@@ -139,10 +146,11 @@ std::vector<Timestamp> BruteForce(const Cron& cron, bool every_hour, auto&& fits
 }
 
 TEST(CronProperty, AgreesWithAMinuteScan) {
-  const std::vector<std::string> zones = {"UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "America/Sao_Paulo",
-                                          "Pacific/Apia", "Asia/Kathmandu", "Africa/Casablanca"};
-  const std::vector<std::string> starts = {"2013-03-08", "2013-11-01", "2011-12-28", "2017-10-13", "2018-02-15", "2013-10-04",
-                                           "2019-05-03", "2016-02-26", "2013-03-29"};
+  const std::vector<std::string> zones = {
+      "UTC",          "America/New_York", "Europe/Berlin",    "Australia/Lord_Howe", "America/Sao_Paulo",
+      "Pacific/Apia", "Asia/Kathmandu",   "Africa/Casablanca"};
+  const std::vector<std::string> starts = {"2013-03-08", "2013-11-01", "2011-12-28", "2017-10-13", "2018-02-15",
+                                           "2013-10-04", "2019-05-03", "2016-02-26", "2013-03-29"};
   std::mt19937 random(7);
   const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<uint32_t>(n)); };
   for (int round = 0; round < 160; ++round) {
@@ -156,8 +164,8 @@ TEST(CronProperty, AgreesWithAMinuteScan) {
     const int day = pick(4) ? 0 : 1 + pick(28);
     const int weekday = pick(4) ? -1 : pick(7);
     const auto list = [](const std::set<int>& values) { return fmt::format("{}", fmt::join(values, ",")); };
-    const std::string text = fmt::format("{} {} {} * {}", list(minutes), every_hour ? "*" : list(hours), day ? std::to_string(day) : "*",
-                                         weekday < 0 ? "*" : std::to_string(weekday));
+    const std::string text = fmt::format("{} {} {} * {}", list(minutes), every_hour ? "*" : list(hours),
+                                         day ? std::to_string(day) : "*", weekday < 0 ? "*" : std::to_string(weekday));
     const Cron cron = Make(text, zone);
     const auto fits = [&](LocalTime wall) {
       const auto date = std::chrono::floor<std::chrono::days>(wall);
@@ -177,7 +185,8 @@ TEST(CronProperty, AgreesWithAMinuteScan) {
     for (Timestamp t = *cron.Next(from - std::chrono::minutes(1)); t <= to; t = *cron.Next(t)) forward.push_back(t);
     ASSERT_EQ(forward, expected) << text << " in " << zone.name() << " from " << FormatUtc(from);
     std::vector<Timestamp> backward;
-    for (Timestamp t = *cron.Previous(to + std::chrono::minutes(1)); t >= from; t = *cron.Previous(t)) backward.push_back(t);
+    for (Timestamp t = *cron.Previous(to + std::chrono::minutes(1)); t >= from; t = *cron.Previous(t))
+      backward.push_back(t);
     std::reverse(backward.begin(), backward.end());
     ASSERT_EQ(backward, expected) << text << " in " << zone.name() << " from " << FormatUtc(from);
   }
@@ -195,7 +204,8 @@ TEST(TimetableTest, IntervalsTouch) {
 
 TEST(TimetableTest, AYearOfMonths) {
   const TimeZone zone = Zone("America/New_York");
-  const Timetable timetable(Make("0 0 1 * *", zone), {*ParseFirstLogicalDate("2013-01-01", zone), *ParseLastLogicalDate("2013-12-31", zone)});
+  const Timetable timetable(Make("0 0 1 * *", zone),
+                            {*ParseFirstLogicalDate("2013-01-01", zone), *ParseLastLogicalDate("2013-12-31", zone)});
   auto all = timetable.Between(At("2000-01-01"), At("2030-01-01"));
   ASSERT_TRUE(all);
   ASSERT_EQ(all->size(), 12U);

@@ -32,12 +32,14 @@ graph::Attributes AttributesOf(const Node& node) {
 
 NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics) {
   NodeGraph out;
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.node.id < b.node.id; });
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.node.id < b.node.id; });
   for (auto& entry : entries) {
     auto added = out.dependencies_.AddNode(entry.node.id);
     if (!added) {
       const SourcePos& first = out.entries_.back().node.pos;
-      diagnostics.Add(std::move(added).error().At(entry.node.pos).Hint(first.known() ? "the other is at " + first.ToString() : ""));
+      diagnostics.Add(
+          std::move(added).error().At(entry.node.pos).Hint(first.known() ? "the other is at " + first.ToString() : ""));
       continue;
     }
     out.attributes_.push_back(AttributesOf(entry.node));
@@ -48,10 +50,11 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
     for (const auto& table : node.writes) {
       const auto [writer, first] = out.writers_.emplace(table.Key(), i);
       if (first || writer->second == i) continue;
-      diagnostics.Add(Error(ErrorCode::kDuplicateNode, fmt::format("{} and {} both write the table {}.{}", out.node(writer->second).id,
-                                                                   node.id, table.schema, table.table))
-                          .At(node.pos)
-                          .Hint("a table has one writer; let one of them write a table of another name"));
+      diagnostics.Add(
+          Error(ErrorCode::kDuplicateNode, fmt::format("{} and {} both write the table {}.{}",
+                                                       out.node(writer->second).id, node.id, table.schema, table.table))
+              .At(node.pos)
+              .Hint("a table has one writer; let one of them write a table of another name"));
     }
   }
   std::vector<std::string> ids;
@@ -62,9 +65,10 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
       if (const auto parent = out.Find(id)) {
         out.dependencies_.AddEdge(*parent, i);
       } else {
-        diagnostics.Add(Error(ErrorCode::kUnknownNode, fmt::format("{} depends on '{}', which is not there", node.id, id))
-                            .At(node.pos)
-                            .Hint(DidYouMean(id, ids)));
+        diagnostics.Add(
+            Error(ErrorCode::kUnknownNode, fmt::format("{} depends on '{}', which is not there", node.id, id))
+                .At(node.pos)
+                .Hint(DidYouMean(id, ids)));
       }
     }
     for (const auto& read : node.reads) {
@@ -75,7 +79,8 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
         out.dependencies_.AddEdge(*writer, i);
         continue;
       }
-      diagnostics.Add(Error(ErrorCode::kCycle, fmt::format("{} reads {}.{}, which it writes itself", node.id, read.table.schema, read.table.table))
+      diagnostics.Add(Error(ErrorCode::kCycle, fmt::format("{} reads {}.{}, which it writes itself", node.id,
+                                                           read.table.schema, read.table.table))
                           .At(node.pos)
                           .Hint("a read of the table as it stood before the run (as_of: before_run) makes no edge"));
     }
@@ -118,7 +123,8 @@ void NodeGraph::AddGateEdges() {
         }
         for (NodeIndex n = 0; n < size(); ++n) {
           const auto& parents = dependencies_.parents(n);
-          const bool first = std::none_of(parents.begin(), parents.end(), [&](NodeIndex p) { return below[static_cast<size_t>(p)]; });
+          const bool first =
+              std::none_of(parents.begin(), parents.end(), [&](NodeIndex p) { return below[static_cast<size_t>(p)]; });
           if (below[static_cast<size_t>(n)] && first) known->second.push_back(n);
         }
       }
@@ -129,7 +135,8 @@ void NodeGraph::AddGateEdges() {
   }
 }
 
-Result<graph::Selection> NodeGraph::Select(const std::vector<std::string>& select, const std::vector<std::string>& exclude,
+Result<graph::Selection> NodeGraph::Select(const std::vector<std::string>& select,
+                                           const std::vector<std::string>& exclude,
                                            const graph::SelectOptions& options) const {
   return graph::Select(dependencies_, attributes_, select, exclude, options);
 }

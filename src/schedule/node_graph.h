@@ -11,8 +11,8 @@
 
 namespace quern::schedule {
 
-/// The one graph: what all providers loaded, joined by what the nodes read and write and depend on. Knows no kind of node.
-/// Immutable once built; thread-safe to read.
+/// The one graph: what all providers loaded, joined by what the nodes read and write and depend on. Knows no kind of
+/// node. Immutable once built; thread-safe to read.
 class NodeGraph {
  public:
   struct Entry {
@@ -20,9 +20,9 @@ class NodeGraph {
     NodeProvider* provider = nullptr;  ///< not owned; outlives the graph
   };
 
-  /// Nodes are kept in id order. Reports to `diagnostics`, each at the node's place: ids given twice, unknown `depends_on`
-  /// (with "did you mean"), two nodes that write one table, a node that reads what it writes (hint: before_run), cycles
-  /// (each with its path). What is wrong is left out, so that the rest can still be looked at.
+  /// Nodes are kept in id order. Reports to `diagnostics`, each at the node's place: ids given twice, unknown
+  /// `depends_on` (with "did you mean"), two nodes that write one table, a node that reads what it writes (hint:
+  /// before_run), cycles (each with its path). What is wrong is left out, so that the rest can still be looked at.
   static NodeGraph Build(std::vector<Entry> entries, Diagnostics& diagnostics);
 
   graph::NodeIndex size() const { return dependencies_.size(); }
@@ -34,7 +34,8 @@ class NodeGraph {
 
   /// What depends on what: selection walks here.
   const graph::Graph& dependencies() const { return dependencies_; }
-  /// Dependencies, and an edge from each gate (test) to what lies downstream of all that it tests: running follows these.
+  /// Dependencies, and an edge from each gate (test) to what lies downstream of all that it tests: running follows
+  /// these.
   const graph::Graph& execution() const { return execution_; }
 
   /// Selection over the graph; see graph::Select.

@@ -36,25 +36,26 @@ struct Read {
 
 /// A node of the graph, as its provider describes it.
 struct Node {
-  std::string id;    ///< unique: "ingest.outcomes", "model.flights.stg_flights", "script.score"
-  std::string kind;  ///< resource type for selection and display: ingest, model, seed, snapshot, test, script, source, ...
-  std::string name;  ///< short name, what `--select name` matches
-  std::string package;                   ///< dbt package or the project's name
-  std::vector<std::string> fqn;          ///< dbt's fully qualified name, for selection by folder
-  std::filesystem::path path;            ///< of the defining file, relative to the project
-  std::filesystem::path local_path;      ///< relative to the provider's own root (the dbt project), when that differs
+  std::string id;  ///< unique: "ingest.outcomes", "model.flights.stg_flights", "script.score"
+  std::string
+      kind;  ///< resource type for selection and display: ingest, model, seed, snapshot, test, script, source, ...
+  std::string name;                  ///< short name, what `--select name` matches
+  std::string package;               ///< dbt package or the project's name
+  std::vector<std::string> fqn;      ///< dbt's fully qualified name, for selection by folder
+  std::filesystem::path path;        ///< of the defining file, relative to the project
+  std::filesystem::path local_path;  ///< relative to the provider's own root (the dbt project), when that differs
   SourcePos pos;
   std::vector<std::string> tags;
-  std::string materialized;              ///< dbt's materialization, or the load mode; may be empty
+  std::string materialized;  ///< dbt's materialization, or the load mode; may be empty
   std::string description;
   /// For `config.x:y` selection and display. The runner reads `retries` and `retry_delay` (seconds, or "30s", "5m").
   Json config = Json::object();
   std::vector<Read> reads;
   std::vector<TableRef> writes;
-  std::vector<std::string> depends_on;   ///< ids, beyond what reads and writes say
-  bool gate = false;        ///< a test: what lies downstream of all that it tests waits for it
-  bool runs = true;         ///< false for what only stands in the graph (a source, an exposure)
-  std::string test_of;      ///< for `test_name:` selection; the generic test's name
+  std::vector<std::string> depends_on;  ///< ids, beyond what reads and writes say
+  bool gate = false;                    ///< a test: what lies downstream of all that it tests waits for it
+  bool runs = true;                     ///< false for what only stands in the graph (a source, an exposure)
+  std::string test_of;                  ///< for `test_name:` selection; the generic test's name
 };
 
 /// What one run is about; the same for all its tasks.
@@ -69,15 +70,15 @@ struct RunContext {
   Json vars = Json::object();  ///< --vars
   std::string target;
   std::string git_commit;
-  std::string invocation_id;   ///< UUID of this process's call
+  std::string invocation_id;  ///< UUID of this process's call
   const Clock* clock = nullptr;
 };
 
 /// The key under which an effect of a node in an interval is recorded in a table's Delta `txn` action.
 /// appId "quern/<schedule>/<node>", version = logical date in milliseconds.
-/// A task asks for it before it works, in a rerun too: --rerun has restored the tables to before the first rerun interval,
-/// txn records included, so that what was undone answers as never done, and what a killed rerun did already is found.
-/// Only full_refresh works without asking.
+/// A task asks for it before it works, in a rerun too: --rerun has restored the tables to before the first rerun
+/// interval, txn records included, so that what was undone answers as never done, and what a killed rerun did already
+/// is found. Only full_refresh works without asking.
 std::string EffectAppId(const RunContext& run, const std::string& node);
 int64_t EffectVersion(const RunContext& run);
 
@@ -100,20 +101,20 @@ struct TaskContext {
 
 enum class TaskStatus {
   kSuccess,
-  kWarned,   ///< done, with something to say (a test of severity warn, few rows)
-  kNoOp,     ///< nothing to do: no new files, effect already recorded
-  kFailed,   ///< `error` says why; a failed test too
+  kWarned,  ///< done, with something to say (a test of severity warn, few rows)
+  kNoOp,    ///< nothing to do: no new files, effect already recorded
+  kFailed,  ///< `error` says why; a failed test too
 };
 
 struct TaskResult {
   TaskStatus status = TaskStatus::kSuccess;
   std::optional<Error> error;
-  std::string message;             ///< short, for the summary line: "42 rows in 3 files", "PASS", "FAIL 3"
-  std::optional<int64_t> rows;     ///< rows written, or failing rows of a test
+  std::string message;          ///< short, for the summary line: "42 rows in 3 files", "PASS", "FAIL 3"
+  std::optional<int64_t> rows;  ///< rows written, or failing rows of a test
   std::optional<int64_t> rows_discarded;
-  Json values = Json::object();    ///< handed to later nodes, kept in the metadata database
-  Json details = Json::object();   ///< adapter response, compiled paths, versions read: for artifacts and the report
-  bool retryable = true;           ///< false: another try cannot help
+  Json values = Json::object();   ///< handed to later nodes, kept in the metadata database
+  Json details = Json::object();  ///< adapter response, compiled paths, versions read: for artifacts and the report
+  bool retryable = true;          ///< false: another try cannot help
 };
 
 /// One unit of work. Run is called on a worker thread, at most once at a time.
@@ -132,17 +133,17 @@ struct FinishedTask {
   int thread = 0;
 };
 
-/// A provider serves one run at a time; load the project again for a run beside it. Within a run MakeTask is called from
-/// several threads at once, when a node may start (what it depends on is done); the other functions from one.
+/// A provider serves one run at a time; load the project again for a run beside it. Within a run MakeTask is called
+/// from several threads at once, when a node may start (what it depends on is done); the other functions from one.
 class NodeProvider {
  public:
   virtual ~NodeProvider() = default;
   virtual std::string_view name() const = 0;  ///< "ingest", "dbt", "script"
-  /// Reads the project's files of this kind. Everything wrong goes to `diagnostics`; nodes that could be read are returned
-  /// all the same. Fast: no engine is started.
+  /// Reads the project's files of this kind. Everything wrong goes to `diagnostics`; nodes that could be read are
+  /// returned all the same. Fast: no engine is started.
   virtual std::vector<Node> Load(Diagnostics& diagnostics) = 0;
-  /// Deeper checks that may start the engine (SQL that does not bind, columns that are not there). Called once, after all
-  /// providers have loaded.
+  /// Deeper checks that may start the engine (SQL that does not bind, columns that are not there). Called once, after
+  /// all providers have loaded.
   virtual void Check(Diagnostics& diagnostics) = 0;
   /// Called once before the tasks of a run are made.
   virtual Result<void> BeginRun(const RunContext& run, const std::vector<const Node*>& selected) = 0;

@@ -37,7 +37,8 @@ ProcessIdentity ProcessIdentity::Self() {
   if (::gethostname(host, sizeof host - 1) == 0) out.host = host;
   char name_space[256] = {};
   const ssize_t size = ::readlink("/proc/self/ns/pid", name_space, sizeof name_space - 1);
-  out.boot = FirstLine("/proc/sys/kernel/random/boot_id") + "/" + std::string(name_space, size > 0 ? static_cast<size_t>(size) : 0);
+  out.boot = FirstLine("/proc/sys/kernel/random/boot_id") + "/" +
+             std::string(name_space, size > 0 ? static_cast<size_t>(size) : 0);
   out.pid = ::getpid();
   out.started = StartOf(out.pid);
   return out;

@@ -9,16 +9,16 @@
 
 namespace quern::schedule {
 
-/// States of a DAG run: queued, running, success, failed, cancelled. A run that says `running` though its process is dead
-/// reads as `interrupted`.
-/// States of a task instance: queued, running, up_for_retry, success, warned, no_op, failed, skipped, cancelled, interrupted.
+/// States of a DAG run: queued, running, success, failed, cancelled. A run that says `running` though its process is
+/// dead reads as `interrupted`. States of a task instance: queued, running, up_for_retry, success, warned, no_op,
+/// failed, skipped, cancelled, interrupted.
 
 /// A process, so that another can tell whether it is still there.
 struct ProcessIdentity {
   std::string host;
-  std::string boot;       ///< boot id and pid namespace: within one, pids can be compared
+  std::string boot;  ///< boot id and pid namespace: within one, pids can be compared
   int64_t pid = 0;
-  int64_t started = 0;    ///< the kernel's start time of the process, against reuse of the pid
+  int64_t started = 0;  ///< the kernel's start time of the process, against reuse of the pid
   static ProcessIdentity Self();
   /// Whether it is alive; nothing when it cannot be told from here (another host or pid namespace).
   std::optional<bool> Alive() const;
@@ -26,8 +26,8 @@ struct ProcessIdentity {
 
 struct DagRun {
   int64_t key = 0;
-  std::string dag;       ///< the schedule's name
-  std::string id;        ///< "monthly/2013-05-01"
+  std::string dag;  ///< the schedule's name
+  std::string id;   ///< "monthly/2013-05-01"
   Timestamp logical_date;
   Interval interval;
   std::string state;
@@ -85,11 +85,12 @@ struct LastTime {
 class RunStore {
  public:
   /// `database` outlives the store. Makes or migrates the tables unless `database` was opened read-only.
-  static Result<std::unique_ptr<RunStore>> Open(state::Database* database, const std::string& target, const Clock* clock,
-                                                bool read_only = false);
+  static Result<std::unique_ptr<RunStore>> Open(state::Database* database, const std::string& target,
+                                                const Clock* clock, bool read_only = false);
   virtual ~RunStore() = default;
 
-  /// The right to run one interval, as long as it lives. Keeps a heartbeat; released by Finish, or by the process's death.
+  /// The right to run one interval, as long as it lives. Keeps a heartbeat; released by Finish, or by the process's
+  /// death.
   class Claim {
    public:
     virtual ~Claim() = default;
@@ -108,42 +109,45 @@ class RunStore {
 
   struct Begin {
     const RunContext* run = nullptr;
-    std::vector<const Node*> nodes{};  ///< selected and runnable
-    std::vector<std::string> select{}; ///< as asked, for the history and for `retry`
+    std::vector<const Node*> nodes{};   ///< selected and runnable
+    std::vector<std::string> select{};  ///< as asked, for the history and for `retry`
     std::vector<std::string> exclude{};
-    bool discard_done = false;         ///< what is done counts as not done
-    bool exclusive = true;             ///< one interval of the DAG at a time; false: only the same interval excludes
+    bool discard_done = false;  ///< what is done counts as not done
+    bool exclusive = true;      ///< one interval of the DAG at a time; false: only the same interval excludes
   };
-  /// Takes the interval. A dead process's claim is taken over at once: its running tasks become interrupted. A process on
-  /// another host counts as dead when its heartbeat is a minute old.
-  /// Errors: kIntervalRunning naming the holder (fields: dag_run, host, pid); kRerunPending when a rerun of the DAG was
-  /// begun and not finished, and this is not part of it (RunContext::rerun).
+  /// Takes the interval. A dead process's claim is taken over at once: its running tasks become interrupted. A process
+  /// on another host counts as dead when its heartbeat is a minute old. Errors: kIntervalRunning naming the holder
+  /// (fields: dag_run, host, pid); kRerunPending when a rerun of the DAG was begun and not finished, and this is not
+  /// part of it (RunContext::rerun).
   virtual Result<std::unique_ptr<Claim>> Take(const Begin& begin) = 0;
 
   /// A --rerun that was begun and is not finished: intervals from `from` to `until` are to be run again, in order.
   struct Rerun {
     Timestamp from;
-    Timestamp until;        ///< the last interval to rerun or replay: at least what was asked for, at least the last that had succeeded
+    Timestamp until;  ///< the last interval to rerun or replay: at least what was asked for, at least the last that had
+                      ///< succeeded
     bool prepared = false;  ///< the tables have been restored
   };
   /// Notes that a rerun begins, before anything is undone. Joins with one that is pending.
   /// Errors: kIntervalRunning when one of the DAG's runs is under way.
   virtual Result<Rerun> BeginRerun(const std::string& dag, Timestamp from, Timestamp to) = 0;
   virtual Result<std::optional<Rerun>> PendingRerun(const std::string& dag) = 0;
-  /// The tables have been restored: every run of the DAG from the rerun's first interval on becomes queued, its tasks too.
+  /// The tables have been restored: every run of the DAG from the rerun's first interval on becomes queued, its tasks
+  /// too.
   virtual Result<void> SetRerunPrepared(const std::string& dag) = 0;
   virtual Result<void> EndRerun(const std::string& dag) = 0;
 
   struct Filter {
-    std::string dag{};                  ///< empty: all
+    std::string dag{};  ///< empty: all
     std::vector<std::string> states{};
-    std::optional<Timestamp> from{};    ///< logical dates, inclusive
+    std::optional<Timestamp> from{};  ///< logical dates, inclusive
     std::optional<Timestamp> to{};
     int64_t limit = -1;
     bool newest_first = true;
   };
   virtual Result<std::vector<DagRun>> Runs(const Filter& filter) = 0;
-  /// By id, or by the part after the last '/' when only one DAG has it, or "latest". Errors: kRunNotFound, with "did you mean".
+  /// By id, or by the part after the last '/' when only one DAG has it, or "latest". Errors: kRunNotFound, with "did
+  /// you mean".
   virtual Result<DagRun> FindRun(const std::string& id) = 0;
   virtual Result<std::vector<TaskInstance>> Tasks(int64_t run_key) = 0;
   virtual Result<std::vector<TaskTry>> Tries(int64_t run_key) = 0;

@@ -19,7 +19,8 @@ constexpr std::chrono::milliseconds kNoDelay{0};
 
 /// "30s", "5m", "1h", "200ms" or a number of seconds.
 std::optional<std::chrono::milliseconds> ParseDelay(const Json& value) {
-  if (value.is_number()) return std::chrono::milliseconds(static_cast<int64_t>(std::max(0.0, value.get<double>()) * 1000));
+  if (value.is_number())
+    return std::chrono::milliseconds(static_cast<int64_t>(std::max(0.0, value.get<double>()) * 1000));
   if (!value.is_string()) return std::nullopt;
   const auto text = value.get<std::string>();
   size_t used = 0;
@@ -36,7 +37,12 @@ std::optional<std::chrono::milliseconds> ParseDelay(const Json& value) {
 class Execution {
  public:
   Execution(const Workload& work, const RunContext& run, const RunnerOptions& options, RunStore::Claim* claim)
-      : graph_(*work.graph), edges_(work.graph->execution()), run_(run), options_(options), claim_(claim), nodes_(static_cast<size_t>(edges_.size())) {
+      : graph_(*work.graph),
+        edges_(work.graph->execution()),
+        run_(run),
+        options_(options),
+        claim_(claim),
+        nodes_(static_cast<size_t>(edges_.size())) {
     for (NodeIndex i = 0; i < edges_.size(); ++i) {
       at(i).waits_for = edges_.parents(i).size();
       const Node& node = graph_.node(i);
@@ -77,7 +83,8 @@ class Execution {
       StopRest("cancelled", "not started: the run was stopped");
       changed_.notify_all();
     });
-    int threads = options_.threads > 0 ? options_.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    int threads =
+        options_.threads > 0 ? options_.threads : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
     threads = std::min(threads, std::max(total_, 1));
     std::vector<std::thread> workers;
     for (int i = 0; i < threads; ++i) workers.emplace_back([this, i] { Work(i); });
@@ -115,7 +122,8 @@ class Execution {
   const NodeState& at(NodeIndex i) const { return nodes_[static_cast<size_t>(i)]; }
   Timestamp Now() const { return run_.clock->Now(); }
 
-  /// The longest way from each node to the end. Times count as powers of two of a second, so that noise does not reorder.
+  /// The longest way from each node to the end. Times count as powers of two of a second, so that noise does not
+  /// reorder.
   Result<void> SetPriorities(const std::map<std::string, LastTime>& last_times) {
     const auto order = QUERN_TRY(edges_.TopologicalOrder());
     for (auto it = order.rbegin(); it != order.rend(); ++it) {
@@ -195,7 +203,8 @@ class Execution {
     ready_.clear();
     delayed_.clear();
     for (NodeIndex i = 0; i < edges_.size(); ++i) {
-      const bool idle = at(i).phase == Phase::kWaiting || at(i).phase == Phase::kReady || at(i).phase == Phase::kDelayed;
+      const bool idle =
+          at(i).phase == Phase::kWaiting || at(i).phase == Phase::kReady || at(i).phase == Phase::kDelayed;
       if (at(i).task && idle) End(i, state, NotRun(why));
     }
     reported_.notify_all();
@@ -260,7 +269,8 @@ class Execution {
 
   bool MayRetry(NodeIndex i, const TaskResult& result) const {
     const NodeState& node = at(i);
-    return result.status == TaskStatus::kFailed && result.retryable && node.tries_failed < node.retry.retries && !cancel_running_.cancelled();
+    return result.status == TaskStatus::kFailed && result.retryable && node.tries_failed < node.retry.retries &&
+           !cancel_running_.cancelled();
   }
 
   void Settle(NodeIndex i, TaskResult result, int thread) {
@@ -277,9 +287,15 @@ class Execution {
     }
     std::string state;
     switch (result.status) {
-      case TaskStatus::kSuccess: state = "success"; break;
-      case TaskStatus::kWarned: state = "warned"; break;
-      case TaskStatus::kNoOp: state = "no_op"; break;
+      case TaskStatus::kSuccess:
+        state = "success";
+        break;
+      case TaskStatus::kWarned:
+        state = "warned";
+        break;
+      case TaskStatus::kNoOp:
+        state = "no_op";
+        break;
       case TaskStatus::kFailed: {
         const bool cancelled = result.error && result.error->code() == ErrorCode::kCancelled;
         state = cancelled && cancel_running_.cancelled() ? "cancelled" : "failed";
@@ -307,7 +323,8 @@ class Execution {
     };
     std::unique_ptr<TaskLog> log = std::make_unique<NullTaskLog>();
     if (!options_.log_root.empty()) {
-      auto file = FileTaskLog::Open(TaskLogPath(options_.log_root, run_.schedule, run_.dag_run, node.id, try_number), *run_.clock);
+      auto file = FileTaskLog::Open(TaskLogPath(options_.log_root, run_.schedule, run_.dag_run, node.id, try_number),
+                                    *run_.clock);
       if (!file) return failed(std::move(file).error(), false);
       log = std::move(*file);
     }
@@ -331,7 +348,8 @@ class Execution {
       auto task = provider->MakeTask(node, run_);
       result = task ? (*task)->Run(context) : failed(std::move(task).error(), false);
     } catch (const std::exception& error) {
-      result = failed(Error(ErrorCode::kInternal, fmt::format("the task ended with an exception: {}", error.what())), false);
+      result =
+          failed(Error(ErrorCode::kInternal, fmt::format("the task ended with an exception: {}", error.what())), false);
     }
     if (result.status == TaskStatus::kFailed && !result.error) {
       result.error = Error(ErrorCode::kTaskFailed, result.message.empty() ? "failed" : result.message);
@@ -339,7 +357,8 @@ class Execution {
     if (result.error) log->Line(result.error->ToString());
     const double seconds = std::chrono::duration<double>(Steady::now() - started).count();
     const std::string_view outcome = result.status == TaskStatus::kFailed ? "failed" : "done";
-    log->Line(fmt::format("{} in {}{}", outcome, FormatDuration(seconds), result.message.empty() ? "" : ": " + result.message));
+    log->Line(fmt::format("{} in {}{}", outcome, FormatDuration(seconds),
+                          result.message.empty() ? "" : ": " + result.message));
     return result;
   }
 
@@ -397,9 +416,15 @@ class Execution {
     if (!observer) return;
     const Node& node = graph_.node(event.node);
     switch (event.kind) {
-      case Event::Kind::kStart: observer->TaskStarts(node, event.try_number); break;
-      case Event::Kind::kRetry: observer->TaskRetries(node, event.try_number, event.task.result); break;
-      case Event::Kind::kEnd: observer->TaskEnds(finished_.back(), static_cast<int>(finished_.size()), total_); break;
+      case Event::Kind::kStart:
+        observer->TaskStarts(node, event.try_number);
+        break;
+      case Event::Kind::kRetry:
+        observer->TaskRetries(node, event.try_number, event.task.result);
+        break;
+      case Event::Kind::kEnd:
+        observer->TaskEnds(finished_.back(), static_cast<int>(finished_.size()), total_);
+        break;
     }
   }
 
@@ -467,10 +492,15 @@ Result<RunReport> Run(const Workload& work, const RunContext& context, const Run
   std::unique_ptr<RunStore::Claim> claim;
   std::map<std::string, LastTime> last_times;
   if (options.store) {
-    RunStore::Begin begin{.run = &run, .nodes = {}, .select = work.select, .exclude = work.exclude,
-                          .discard_done = work.redo, .exclusive = work.exclusive};
+    RunStore::Begin begin{.run = &run,
+                          .nodes = {},
+                          .select = work.select,
+                          .exclude = work.exclude,
+                          .discard_done = work.redo,
+                          .exclusive = work.exclusive};
     for (NodeIndex i = 0; i < work.graph->size(); ++i) {
-      if (work.selected[static_cast<size_t>(i)] && work.graph->node(i).runs) begin.nodes.push_back(&work.graph->node(i));
+      if (work.selected[static_cast<size_t>(i)] && work.graph->node(i).runs)
+        begin.nodes.push_back(&work.graph->node(i));
     }
     last_times = QUERN_TRY(options.store->LastTimes());
     claim = QUERN_TRY(options.store->Take(begin));

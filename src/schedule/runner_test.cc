@@ -66,7 +66,8 @@ class RunnerTest : public ::testing::Test {
 };
 
 TEST_F(RunnerTest, OneThreadTakesTheLongestWayFirstThenIdOrder) {
-  auto graph = MakeGraph({MakeNode("a"), MakeNode("b"), MakeNode("c", {"b"}), MakeNode("d", {"c"}), MakeNode("e", {"a"})}, provider_);
+  auto graph = MakeGraph(
+      {MakeNode("a"), MakeNode("b"), MakeNode("c", {"b"}), MakeNode("d", {"c"}), MakeNode("e", {"a"})}, provider_);
   auto report = Go(graph, {.threads = 1});
   EXPECT_EQ(report.state, "success");
   EXPECT_EQ(provider_.Started(), "b a c d e");
@@ -76,7 +77,8 @@ TEST_F(RunnerTest, OneThreadTakesTheLongestWayFirstThenIdOrder) {
 }
 
 TEST_F(RunnerTest, FailureSkipsDescendantsOnly) {
-  auto graph = MakeGraph({MakeNode("a"), MakeNode("b", {"a"}), MakeNode("c", {"b"}), MakeNode("x"), MakeNode("y", {"x"})}, provider_);
+  auto graph = MakeGraph(
+      {MakeNode("a"), MakeNode("b", {"a"}), MakeNode("c", {"b"}), MakeNode("x"), MakeNode("y", {"x"})}, provider_);
   provider_.work["a"] = [](TaskContext&) { return Failed("boom"); };
   auto report = Go(graph);
   EXPECT_EQ(report.state, "failed");
@@ -114,7 +116,8 @@ TEST_F(RunnerTest, FailedTestHoldsBackWhatIsDownstreamOfAllItTests) {
                          provider_);
   provider_.work["test.ab"] = [](TaskContext&) { return Failed("3 rows"); };
   EXPECT_EQ(States(Go(graph)), "a=success b=success joined=skipped last=skipped only_a=success test.ab=failed");
-  EXPECT_EQ(graph.Select({"+last"}, {}, {graph::IndirectSelection::kEmpty, ""})->count(), 4) << "'+' does not follow gate edges";
+  EXPECT_EQ(graph.Select({"+last"}, {}, {graph::IndirectSelection::kEmpty, ""})->count(), 4)
+      << "'+' does not follow gate edges";
 }
 
 TEST_F(RunnerTest, WarnedTestHoldsNothingBack) {
@@ -347,7 +350,8 @@ TEST_F(RunnerTest, OtherHostHoldsUntilItsHeartbeatStops) {
   Go(graph);
   const auto set = [&](Timestamp heartbeat) {
     ASSERT_TRUE(database_->Write([&](state::Connection& db) -> Result<void> {
-      QUERN_TRY(db.Execute("UPDATE dag_run SET state = 'running', host = 'elsewhere', boot = 'b', heartbeat = :p1", {MicrosSinceEpoch(heartbeat)}));
+      QUERN_TRY(db.Execute("UPDATE dag_run SET state = 'running', host = 'elsewhere', boot = 'b', heartbeat = :p1",
+                           {MicrosSinceEpoch(heartbeat)}));
       return {};
     }));
   };
@@ -435,9 +439,15 @@ TEST_F(RunnerTest, EmptySelectionSucceeds) {
 
 class Watcher : public RunObserver {
  public:
-  void RunBegins(const RunContext&, int total, int done) override { lines.push_back(fmt::format("run {} {}", total, done)); }
-  void TaskStarts(const Node& node, int try_number) override { lines.push_back(fmt::format("start {} {}", node.id, try_number)); }
-  void TaskRetries(const Node& node, int try_number, const TaskResult&) override { lines.push_back(fmt::format("retry {} {}", node.id, try_number)); }
+  void RunBegins(const RunContext&, int total, int done) override {
+    lines.push_back(fmt::format("run {} {}", total, done));
+  }
+  void TaskStarts(const Node& node, int try_number) override {
+    lines.push_back(fmt::format("start {} {}", node.id, try_number));
+  }
+  void TaskRetries(const Node& node, int try_number, const TaskResult&) override {
+    lines.push_back(fmt::format("retry {} {}", node.id, try_number));
+  }
   void TaskEnds(const FinishedTask& task, int finished, int total) override {
     lines.push_back(fmt::format("end {} {} {}/{}", task.node->id, task.state, finished, total));
   }
@@ -452,8 +462,9 @@ TEST_F(RunnerTest, ObserverSeesEverythingInOrder) {
   provider_.work["b"] = [](TaskContext&) { return Failed("y"); };
   Watcher watcher;
   Go(graph, {.observer = &watcher});
-  EXPECT_EQ(watcher.lines, (std::vector<std::string>{"run 3 0", "start a 1", "retry a 1", "start a 2", "end a success 1/3", "start b 1",
-                                                     "end b failed 2/3", "end c skipped 3/3"}));
+  EXPECT_EQ(watcher.lines,
+            (std::vector<std::string>{"run 3 0", "start a 1", "retry a 1", "start a 2", "end a success 1/3",
+                                      "start b 1", "end b failed 2/3", "end c skipped 3/3"}));
 }
 
 TEST_F(RunnerTest, SlotsBoundTasksOverSeveralRuns) {
@@ -465,7 +476,8 @@ TEST_F(RunnerTest, SlotsBoundTasksOverSeveralRuns) {
     provider_.work[node.id] = [&](TaskContext&) {
       const int at_once = ++now;
       int seen = most;
-      while (at_once > seen && !most.compare_exchange_weak(seen, at_once)) {}
+      while (at_once > seen && !most.compare_exchange_weak(seen, at_once)) {
+      }
       std::this_thread::yield();
       --now;
       return TaskResult{};
@@ -490,12 +502,15 @@ TEST_F(RunnerTest, SlotsBoundTasksOverSeveralRuns) {
 TEST_F(RunnerTest, LongChainKeepsTheGapBetweenTasksUnderAMillisecond) {
   UseStore();
   std::vector<Node> nodes;
-  for (int i = 0; i < 300; ++i) nodes.push_back(MakeNode(fmt::format("n{:03}", i), i ? std::vector{fmt::format("n{:03}", i - 1)} : std::vector<std::string>{}));
+  for (int i = 0; i < 300; ++i)
+    nodes.push_back(
+        MakeNode(fmt::format("n{:03}", i), i ? std::vector{fmt::format("n{:03}", i - 1)} : std::vector<std::string>{}));
   auto graph = MakeGraph(nodes, provider_);
   auto report = Go(graph);
   ASSERT_EQ(report.tasks.size(), 300U);
   std::vector<int64_t> gaps;
-  for (size_t i = 1; i < report.tasks.size(); ++i) gaps.push_back((report.tasks[i].started - report.tasks[i - 1].ended).count());
+  for (size_t i = 1; i < report.tasks.size(); ++i)
+    gaps.push_back((report.tasks[i].started - report.tasks[i - 1].ended).count());
   std::sort(gaps.begin(), gaps.end());
   EXPECT_LT(gaps[gaps.size() / 2], 1000) << "median, in microseconds";
 }
@@ -529,7 +544,8 @@ TEST_F(RunnerTest, RandomGraphsRunEachNodeOnceAfterItsParents) {
       for (const auto& parent : parents[task.node->id]) EXPECT_TRUE(state.contains(parent)) << "seed " << seed;
       const bool blocked = std::any_of(parents[task.node->id].begin(), parents[task.node->id].end(),
                                        [&](const auto& parent) { return state[parent] != "success"; });
-      EXPECT_EQ(task.state, blocked ? "skipped" : (bad.contains(task.node->id) ? "failed" : "success")) << "seed " << seed;
+      EXPECT_EQ(task.state, blocked ? "skipped" : (bad.contains(task.node->id) ? "failed" : "success"))
+          << "seed " << seed;
     }
     EXPECT_EQ(state.size(), static_cast<size_t>(n));
   }
@@ -550,21 +566,24 @@ TEST(NodeGraphTest, EverythingWrongIsReportedAtOnce) {
   before.reads = {{{"raw", "b"}, ReadMode::kBeforeRun}};
   before.writes = {{"raw", "b"}};
   std::vector<NodeGraph::Entry> entries;
-  for (auto& node : {unknown, first, second, self, before, MakeNode("x", {"y"}), MakeNode("y", {"x"}), MakeNode("x")}) entries.push_back({node, &provider});
+  for (auto& node : {unknown, first, second, self, before, MakeNode("x", {"y"}), MakeNode("y", {"x"}), MakeNode("x")})
+    entries.push_back({node, &provider});
   Diagnostics diagnostics;
   NodeGraph::Build(entries, diagnostics);
   std::vector<std::string> messages;
   for (const auto& error : diagnostics.errors()) messages.push_back(error.ToString());
   const std::string all = Join(messages, "\n");
   EXPECT_EQ(messages.size(), 5U) << all;
-  for (std::string needle : {"a.yml:3:5", "did you mean 'ingest.raw'", "there are two nodes 'x'", "ingest.raw and script.raw both write",
-                             "self reads raw.s, which it writes itself", "x -> y -> x"}) {
+  for (std::string needle :
+       {"a.yml:3:5", "did you mean 'ingest.raw'", "there are two nodes 'x'", "ingest.raw and script.raw both write",
+        "self reads raw.s, which it writes itself", "x -> y -> x"}) {
     EXPECT_NE(all.find(needle), std::string::npos) << needle << "\n" << all;
   }
 }
 
 TEST(TaskLogTest, PathsCannotLeaveTheirFolder) {
-  EXPECT_EQ(TaskLogPath("/l", "monthly", "monthly/2013-05-01", "ingest.outcomes", 2), "/l/monthly/2013-05-01/ingest.outcomes/2.log");
+  EXPECT_EQ(TaskLogPath("/l", "monthly", "monthly/2013-05-01", "ingest.outcomes", 2),
+            "/l/monthly/2013-05-01/ingest.outcomes/2.log");
   EXPECT_EQ(PathComponent(".."), "%2E.");
   EXPECT_EQ(PathComponent("a/b"), "a%2Fb");
   EXPECT_EQ(PathComponent(""), "%");

@@ -120,7 +120,8 @@ struct Scheduler::State {
   }
 
   /// Sleeps until something changed, or `due` by the injected clock, or it is time to look at the database again.
-  void Sleep(std::unique_lock<std::mutex>& lock, uint64_t seen, std::optional<Timestamp> due, const Cancellation& cancellation) {
+  void Sleep(std::unique_lock<std::mutex>& lock, uint64_t seen, std::optional<Timestamp> due,
+             const Cancellation& cancellation) {
     auto wait = options.look_again;
     if (due) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - options.clock->Now());
@@ -152,7 +153,8 @@ struct Scheduler::State {
       const bool runs = next.kind == Next::Kind::kRun || next.kind == Next::Kind::kRerun;
       if (runs && last_run == next.interval) {
         // It was run just now and is still not done, nor failed: somebody else is at it, or the project did not load.
-        next = {Next::Kind::kBlocked, next.interval, {}, last_message.empty() ? "it could not be finished" : last_message};
+        next = {
+            Next::Kind::kBlocked, next.interval, {}, last_message.empty() ? "it could not be finished" : last_message};
         last_run.reset();
       } else if (runs) {
         if (!AwaitTurn(cancellation)) return;
@@ -167,8 +169,11 @@ struct Scheduler::State {
         last_message = outcome ? "" : outcome.error().message();
         continue;
       }
-      const char* state = next.kind == Next::Kind::kWait ? "waiting" : next.kind == Next::Kind::kBlocked ? "blocked" : "ended";
-      if (next.kind == Next::Kind::kBlocked && next.message != logged) LogWarning("schedule", "{} waits: {}", schedule.name, next.message);
+      const char* state = next.kind == Next::Kind::kWait      ? "waiting"
+                          : next.kind == Next::Kind::kBlocked ? "blocked"
+                                                              : "ended";
+      if (next.kind == Next::Kind::kBlocked && next.message != logged)
+        LogWarning("schedule", "{} waits: {}", schedule.name, next.message);
       logged = next.message;
       Set(schedule.name, {"", state, next.interval, next.due, next.message});
       std::unique_lock lock(mutex);
@@ -176,12 +181,14 @@ struct Scheduler::State {
     }
   }
 
-  Result<void> RunOne(const Schedule& schedule, bool rerun, const Interval& interval, const Cancellation& cancellation) {
+  Result<void> RunOne(const Schedule& schedule, bool rerun, const Interval& interval,
+                      const Cancellation& cancellation) {
     if (!rerun) {
       QUERN_TRY(run(schedule, interval, cancellation));
       return {};
     }
-    if (!resume) return Fail(ErrorCode::kRerunPending, fmt::format("a rerun of '{}' has not been finished", schedule.name));
+    if (!resume)
+      return Fail(ErrorCode::kRerunPending, fmt::format("a rerun of '{}' has not been finished", schedule.name));
     return resume(schedule, cancellation);
   }
 

@@ -29,7 +29,8 @@ class MovingClock : public Clock {
 class SchedulerTest : public ::testing::Test {
  protected:
   SchedulerTest() : clock_(At("2013-04-10")) {
-    folder_ = fs::temp_directory_path() / fmt::format("quern_scheduler_{}_{}", ::getpid(), ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::temp_directory_path() / fmt::format("quern_scheduler_{}_{}", ::getpid(),
+                                                      ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     database_ = std::move(*state::Database::Open({.url = (folder_ / "state.db").string()}));
     store_ = std::move(*RunStore::Open(database_.get(), "dev", &clock_));
@@ -41,7 +42,8 @@ class SchedulerTest : public ::testing::Test {
   }
 
   static Timestamp At(std::string_view text) { return *ParseTimestamp(text, TimeZone::Utc()); }
-  static Schedule Make(const std::string& name, const std::string& cron, std::optional<std::string> start, bool catchup, std::optional<std::string> end = {}) {
+  static Schedule Make(const std::string& name, const std::string& cron, std::optional<std::string> start, bool catchup,
+                       std::optional<std::string> end = {}) {
     Timetable::Bounds bounds;
     if (start) bounds.start = At(*start);
     if (end) bounds.end = At(*end);
@@ -51,13 +53,16 @@ class SchedulerTest : public ::testing::Test {
   void Start(std::vector<Schedule> schedules, int parallel = 2) {
     scheduler_ = std::make_unique<Scheduler>(
         std::move(schedules), Scheduler::Options{&clock_, store_.get(), parallel, std::chrono::minutes(10)},
-        [this](const Schedule& schedule, const Interval& interval, const Cancellation& cancellation) { return RunOne(schedule, interval, cancellation); });
+        [this](const Schedule& schedule, const Interval& interval, const Cancellation& cancellation) {
+          return RunOne(schedule, interval, cancellation);
+        });
     thread_ = std::thread([this] { scheduler_->Loop(cancellation_); });
   }
   Result<RunReport> RunOne(const Schedule& schedule, const Interval& interval, const Cancellation& cancellation) {
     RunContext base;
     base.clock = &clock_;
-    RunnerOptions options{.threads = 1, .cancellation = cancellation, .store = store_.get(), .requeue_when_cancelled = true};
+    RunnerOptions options{
+        .threads = 1, .cancellation = cancellation, .store = store_.get(), .requeue_when_cancelled = true};
     auto report = schedule::Run({.graph = &graph_, .selected = {true}}, ContextOf(schedule, interval, base), options);
     std::lock_guard lock(mutex_);
     ran_.push_back(report ? report->dag_run + ":" + report->state : report.error().message());
@@ -71,7 +76,8 @@ class SchedulerTest : public ::testing::Test {
   /// Waits until `count` runs have ended.
   std::string Ran(size_t count) {
     std::unique_lock lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(20), [&] { return ran_.size() >= count; })) << Join(ran_, " ");
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(20), [&] { return ran_.size() >= count; }))
+        << Join(ran_, " ");
     return Join(ran_, " ");
   }
   /// Waits until a schedule says it is in this state.
@@ -132,7 +138,9 @@ TEST_F(SchedulerTest, FutureStartWaits) {
 }
 
 TEST_F(SchedulerTest, CatchupWaitsAtAFailureUntilItIsRetried) {
-  provider_.work["a"] = [](TaskContext& context) { return context.run->dag_run == "monthly/2013-02-01" ? Failed("boom") : TaskResult{}; };
+  provider_.work["a"] = [](TaskContext& context) {
+    return context.run->dag_run == "monthly/2013-02-01" ? Failed("boom") : TaskResult{};
+  };
   Start({Make("monthly", "@monthly", "2013-01-01", true)});
   EXPECT_EQ(Ran(2), "monthly/2013-01-01:success monthly/2013-02-01:failed");
   EXPECT_NE(Await("monthly", "blocked").message.find("quern retry monthly/2013-02-01"), std::string::npos);
@@ -143,7 +151,9 @@ TEST_F(SchedulerTest, CatchupWaitsAtAFailureUntilItIsRetried) {
   const Schedule schedule = Make("monthly", "@monthly", "2013-01-01", true);
   ASSERT_TRUE(RunOne(schedule, *schedule.timetable.At(At("2013-02-01")), Cancellation()));
   scheduler_->Wake();
-  EXPECT_EQ(Ran(4), "monthly/2013-01-01:success monthly/2013-02-01:failed monthly/2013-02-01:success monthly/2013-03-01:success");
+  EXPECT_EQ(
+      Ran(4),
+      "monthly/2013-01-01:success monthly/2013-02-01:failed monthly/2013-02-01:success monthly/2013-03-01:success");
 }
 
 TEST_F(SchedulerTest, WithoutCatchupAFailureDoesNotBlock) {
@@ -193,12 +203,15 @@ TEST_F(SchedulerTest, SchedulesRunSideBySideWithinTheBound) {
   provider_.work["a"] = [&](TaskContext&) {
     const int at_once = ++now;
     int seen = most;
-    while (at_once > seen && !most.compare_exchange_weak(seen, at_once)) {}
+    while (at_once > seen && !most.compare_exchange_weak(seen, at_once)) {
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     --now;
     return TaskResult{};
   };
-  Start({Make("m1", "@monthly", "2013-01-01", true), Make("m2", "@monthly", "2013-01-01", true), Make("m3", "@monthly", "2013-01-01", true)}, 2);
+  Start({Make("m1", "@monthly", "2013-01-01", true), Make("m2", "@monthly", "2013-01-01", true),
+         Make("m3", "@monthly", "2013-01-01", true)},
+        2);
   Ran(9);
   EXPECT_EQ(most, 2);
 }
@@ -210,7 +223,8 @@ TEST_F(SchedulerTest, AnotherProcessAtTheIntervalIsWaitedFor) {
   ASSERT_TRUE(RunOne(schedule, *schedule.timetable.At(At("2013-01-01")), Cancellation()));
   const auto hold = [&](const std::string& state) {
     ASSERT_TRUE(database_->Write([&](state::Connection& db) -> Result<void> {
-      QUERN_TRY(db.Execute("UPDATE dag_run SET state = :p1, host = 'elsewhere', boot = 'b', heartbeat = :p2", {state, MicrosSinceEpoch(clock_.Now())}));
+      QUERN_TRY(db.Execute("UPDATE dag_run SET state = :p1, host = 'elsewhere', boot = 'b', heartbeat = :p2",
+                           {state, MicrosSinceEpoch(clock_.Now())}));
       return {};
     }));
   };
@@ -222,7 +236,8 @@ TEST_F(SchedulerTest, AnotherProcessAtTheIntervalIsWaitedFor) {
   EXPECT_NE(Await("monthly", "blocked").message.find("elsewhere"), std::string::npos);
   hold("queued");
   scheduler_->Wake();
-  while (Ran(1).find("monthly/2013-03-01:success") == std::string::npos) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  while (Ran(1).find("monthly/2013-03-01:success") == std::string::npos)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ std::string PathComponent(std::string_view name) {
   constexpr size_t kLongest = 200;
   std::string out;
   for (char c : name) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) || std::string_view("._-+=@:").find(c) != std::string_view::npos;
+    const bool plain =
+        std::isalnum(static_cast<unsigned char>(c)) || std::string_view("._-+=@:").find(c) != std::string_view::npos;
     if (plain && !(c == '.' && out.empty())) {
       out += c;
     } else {
@@ -41,7 +42,9 @@ Result<std::unique_ptr<FileTaskLog>> FileTaskLog::Open(const std::filesystem::pa
   return std::unique_ptr<FileTaskLog>(new FileTaskLog(path, fd, clock));
 }
 
-FileTaskLog::~FileTaskLog() { ::close(fd_); }
+FileTaskLog::~FileTaskLog() {
+  ::close(fd_);
+}
 
 void FileTaskLog::Line(std::string_view text) {
   const std::string masked = MaskSecrets(std::string(text));

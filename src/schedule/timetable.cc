@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::chrono::microseconds kTick{1};
 
-bool IsDateOnly(std::string_view text) { return Trim(text).find_first_of("T: ") == std::string_view::npos; }
+bool IsDateOnly(std::string_view text) {
+  return Trim(text).find_first_of("T: ") == std::string_view::npos;
+}
 
 }  // namespace
 
@@ -27,7 +29,9 @@ std::optional<Interval> Timetable::FirstFrom(Timestamp t) const {
   return Interval{*start, *end};
 }
 
-std::optional<Interval> Timetable::FirstAfter(Timestamp t) const { return FirstFrom(t + kTick); }
+std::optional<Interval> Timetable::FirstAfter(Timestamp t) const {
+  return FirstFrom(t + kTick);
+}
 
 std::optional<Interval> Timetable::LatestComplete(Timestamp now) const {
   auto end = cron_.Previous(now + kTick);
@@ -49,15 +53,17 @@ Result<std::vector<Interval>> Timetable::Between(Timestamp from, Timestamp to) c
   std::vector<Interval> out;
   for (auto interval = FirstFrom(from); interval && interval->start <= to; interval = FirstFrom(interval->end)) {
     if (out.size() == kMost) {
-      return Fail(ErrorCode::kInvalidArgument, fmt::format("more than {} intervals lie between {} and {}", FormatCount(kMost),
-                                                           FormatUtc(from), FormatUtc(to)));
+      return Fail(ErrorCode::kInvalidArgument, fmt::format("more than {} intervals lie between {} and {}",
+                                                           FormatCount(kMost), FormatUtc(from), FormatUtc(to)));
     }
     out.push_back(*interval);
   }
   return out;
 }
 
-Result<Timestamp> ParseFirstLogicalDate(std::string_view text, const TimeZone& zone) { return ParseTimestamp(text, zone); }
+Result<Timestamp> ParseFirstLogicalDate(std::string_view text, const TimeZone& zone) {
+  return ParseTimestamp(text, zone);
+}
 
 Result<Timestamp> ParseLastLogicalDate(std::string_view text, const TimeZone& zone) {
   const Timestamp t = QUERN_TRY(ParseTimestamp(text, zone));

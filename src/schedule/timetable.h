@@ -28,7 +28,8 @@ class Timetable {
   std::optional<Interval> FirstAfter(Timestamp t) const;
   /// The last interval within bounds that is complete at `now` (end <= now).
   std::optional<Interval> LatestComplete(Timestamp now) const;
-  /// Intervals within bounds with from <= logical date <= to, in order. Errors: kInvalidArgument for more than a million.
+  /// Intervals within bounds with from <= logical date <= to, in order. Errors: kInvalidArgument for more than a
+  /// million.
   Result<std::vector<Interval>> Between(Timestamp from, Timestamp to) const;
 
  private:
@@ -41,8 +42,8 @@ Result<Timestamp> ParseFirstLogicalDate(std::string_view text, const TimeZone& z
 /// How `end:` and `--to` read: inclusive; a date without a time means up to that day's end.
 Result<Timestamp> ParseLastLogicalDate(std::string_view text, const TimeZone& zone);
 
-/// "monthly/2013-05-01": the schedule and the logical date on the zone's wall clock; with the offset when that wall clock
-/// time comes twice.
+/// "monthly/2013-05-01": the schedule and the logical date on the zone's wall clock; with the offset when that wall
+/// clock time comes twice.
 std::string DagRunId(const std::string& schedule, Timestamp logical_date, const TimeZone& zone);
 
 }  // namespace quern::schedule

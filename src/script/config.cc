@@ -11,13 +11,16 @@ namespace quern::script {
 namespace {
 
 bool IsName(std::string_view text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string_view::npos;
+  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+                              std::string_view::npos;
 }
 
 std::optional<schedule::TableRef> ParseTable(const Yaml& node, Diagnostics& diagnostics) {
   auto parts = Split(node.text(), '.');
-  if (node.is_scalar() && parts.size() == 2 && IsName(parts[0]) && IsName(parts[1])) return schedule::TableRef{parts[0], parts[1]};
-  diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no table", node.is_scalar() ? node.text() : node.KindName()))
+  if (node.is_scalar() && parts.size() == 2 && IsName(parts[0]) && IsName(parts[1]))
+    return schedule::TableRef{parts[0], parts[1]};
+  diagnostics.Add(Error(ErrorCode::kInvalidArgument,
+                        fmt::format("'{}' is no table", node.is_scalar() ? node.text() : node.KindName()))
                       .At(node.pos())
                       .Hint("write schema.table, such as raw.orders"));
   return std::nullopt;
@@ -27,7 +30,8 @@ const std::vector<Yaml>& ItemsOf(const Yaml* list, const char* what, Diagnostics
   static const std::vector<Yaml> kNone;
   if (!list) return kNone;
   if (!list->is_sequence()) {
-    diagnostics.Add(Error(ErrorCode::kWrongType, fmt::format("{} must be a list, it is {}", what, list->KindName())).At(list->pos()));
+    diagnostics.Add(Error(ErrorCode::kWrongType, fmt::format("{} must be a list, it is {}", what, list->KindName()))
+                        .At(list->pos()));
     return kNone;
   }
   return list->items();
@@ -46,7 +50,8 @@ void ParseReads(const Yaml* list, const std::string& what, ScriptConfig& out, Di
     map.Finish();
     if (!name) continue;
     if (auto table = ParseTable(*name, diagnostics)) {
-      out.reads.push_back({*table, as_of == "before_run" ? schedule::ReadMode::kBeforeRun : schedule::ReadMode::kCurrent});
+      out.reads.push_back(
+          {*table, as_of == "before_run" ? schedule::ReadMode::kBeforeRun : schedule::ReadMode::kCurrent});
     }
   }
 }
@@ -70,7 +75,8 @@ void ParseWrites(const Yaml* list, const std::string& what, ScriptConfig& out, D
     if (!table) continue;
     write.table = *table;
     if (!seen.insert(table->Key()).second) {
-      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("{} names the table {} twice", what, write.Name())).At(item.pos()));
+      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("{} names the table {} twice", what, write.Name()))
+                          .At(item.pos()));
       continue;
     }
     out.writes.push_back(std::move(write));
@@ -87,9 +93,12 @@ void ParseEnvironment(const Yaml* node, const std::string& what, ScriptConfig& o
   if (const Yaml* variables = map.Get("variables")) {
     for (const auto& [key, value] : variables->entries()) {
       if (!value.is_scalar()) {
-        diagnostics.Add(Error(ErrorCode::kWrongType, fmt::format("the variable '{}' must be text, it is {}", key.text(), value.KindName())).At(value.pos()));
+        diagnostics.Add(Error(ErrorCode::kWrongType,
+                              fmt::format("the variable '{}' must be text, it is {}", key.text(), value.KindName()))
+                            .At(value.pos()));
       } else if (key.text().rfind("QUERN_", 0) == 0) {
-        diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("the variable '{}' would hide one of Quern's own", key.text()))
+        diagnostics.Add(Error(ErrorCode::kInvalidArgument,
+                              fmt::format("the variable '{}' would hide one of Quern's own", key.text()))
                             .At(key.pos())
                             .Hint("choose a name that does not begin with QUERN_"));
       } else {
@@ -97,7 +106,9 @@ void ParseEnvironment(const Yaml* node, const std::string& what, ScriptConfig& o
       }
     }
     if (!variables->is_mapping()) {
-      diagnostics.Add(Error(ErrorCode::kWrongType, fmt::format("'variables' must be a mapping, it is {}", variables->KindName())).At(variables->pos()));
+      diagnostics.Add(
+          Error(ErrorCode::kWrongType, fmt::format("'variables' must be a mapping, it is {}", variables->KindName()))
+              .At(variables->pos()));
     }
   }
   map.Finish();
@@ -125,7 +136,9 @@ ScriptConfig ParseScript(const Yaml& node, const std::string& file, Diagnostics&
                         .Hint("a list of words, or a text for the shell"));
   } else if (command->is_sequence()) {
     out.argv = map.Strings("command").value_or(std::vector<std::string>());
-    if (out.argv.empty()) diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'command' of {} is empty", what)).At(command->pos()));
+    if (out.argv.empty())
+      diagnostics.Add(
+          Error(ErrorCode::kInvalidArgument, fmt::format("'command' of {} is empty", what)).At(command->pos()));
   } else {
     out.shell = map.String("command").value_or("");
   }
@@ -144,7 +157,8 @@ ScriptConfig ParseScript(const Yaml& node, const std::string& file, Diagnostics&
   }
   if (auto retries = map.Int("retries")) {
     if (*retries < 0 || *retries > 1000) {
-      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'retries' of {} must be from 0 to 1000", what)).At(map.PosOf("retries")));
+      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'retries' of {} must be from 0 to 1000", what))
+                          .At(map.PosOf("retries")));
     } else {
       out.retries = static_cast<int>(*retries);
     }
@@ -152,9 +166,10 @@ ScriptConfig ParseScript(const Yaml& node, const std::string& file, Diagnostics&
   if (auto delay = map.String("retry_delay")) {
     out.retry_delay = *delay;
     if (!ParseDuration(*delay)) {
-      diagnostics.Add(Error(ErrorCode::kInvalidArgument, fmt::format("'retry_delay' of {} cannot be '{}'", what, *delay))
-                          .At(map.PosOf("retry_delay"))
-                          .Hint("write 30s or 5m"));
+      diagnostics.Add(
+          Error(ErrorCode::kInvalidArgument, fmt::format("'retry_delay' of {} cannot be '{}'", what, *delay))
+              .At(map.PosOf("retry_delay"))
+              .Hint("write 30s or 5m"));
     }
   }
   map.Finish();
@@ -203,14 +218,21 @@ Result<void> CheckRequirements(std::string_view text, const std::string& file) {
     line.clear();
     if (size_t comment = whole.find(" #"); comment != std::string::npos) whole.resize(comment);
     if (whole.empty() || whole[0] == '#') continue;
-    auto fail = [&](std::string message, std::string hint) { return Fail(Error(ErrorCode::kInvalidArgument, std::move(message)).At({file, first, 1}).Hint(std::move(hint))); };
-    if (whole.rfind("-r", 0) == 0 || whole.rfind("-c", 0) == 0 || whole.rfind("--requirement", 0) == 0 || whole.rfind("--constraint", 0) == 0) {
-      return fail("a requirements file cannot include another: its content would not tell whether the environment is still right", "put all packages into one file");
+    auto fail = [&](std::string message, std::string hint) {
+      return Fail(Error(ErrorCode::kInvalidArgument, std::move(message)).At({file, first, 1}).Hint(std::move(hint)));
+    };
+    if (whole.rfind("-r", 0) == 0 || whole.rfind("-c", 0) == 0 || whole.rfind("--requirement", 0) == 0 ||
+        whole.rfind("--constraint", 0) == 0) {
+      return fail(
+          "a requirements file cannot include another: its content would not tell whether the environment is still "
+          "right",
+          "put all packages into one file");
     }
     if (whole[0] == '-') continue;  // an option of pip
     size_t equals = whole.find("==");
     if (equals == std::string::npos || equals == 0 || Trim(std::string_view(whole).substr(equals + 2)).empty()) {
-      return fail(fmt::format("the package '{}' is not pinned", whole), "write name==version, so that the script runs the same tomorrow");
+      return fail(fmt::format("the package '{}' is not pinned", whole),
+                  "write name==version, so that the script runs the same tomorrow");
     }
   }
   return {};

@@ -28,8 +28,8 @@ struct ScriptConfig {
   std::string name;
   std::string description;
   std::vector<std::string> tags;
-  std::vector<std::string> argv;  ///< either this
-  std::string shell;              ///< or a text for `sh -c`
+  std::vector<std::string> argv;       ///< either this
+  std::string shell;                   ///< or a text for `sh -c`
   std::filesystem::path requirements;  ///< relative to the project; empty: no Python environment
   SourcePos requirements_pos;
   std::map<std::string, std::string> variables;
@@ -52,7 +52,8 @@ std::vector<ScriptConfig> ParseScripts(std::string_view text, const std::string&
 /// "500ms", "90s", "10m", "2h", or a whole number of seconds.
 std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
-/// The packages of a requirements file must be pinned: `name==version`, or with --hash. Errors: kInvalidArgument with the line.
+/// The packages of a requirements file must be pinned: `name==version`, or with --hash. Errors: kInvalidArgument with
+/// the line.
 Result<void> CheckRequirements(std::string_view text, const std::string& file);
 
 }  // namespace quern::script

@@ -20,7 +20,8 @@ scripts:
     timeout: 10m
     retries: 2
     retry_delay: 30s
-)", "scripts/a.yml", d);
+)",
+                              "scripts/a.yml", d);
   ASSERT_TRUE(d.ok()) << d.errors()[0].ToString();
   ASSERT_EQ(scripts.size(), 1U);
   const auto& s = scripts[0];
@@ -44,11 +45,13 @@ TEST(ScriptConfigTest, EveryMistakeIsReportedWithItsPlace) {
     writes: [raw.x, raw.X]
     environment: {variables: {QUERN_OUT: /tmp}}
     timeout: soon
-)", "s.yml", d);
+)",
+               "s.yml", d);
   d.Sort();
   std::vector<std::string> places;
   for (const auto& e : d.errors()) places.push_back(e.pos().ToString());
-  EXPECT_EQ(places, (std::vector<std::string>{"s.yml:2:5", "s.yml:2:11", "s.yml:3:5", "s.yml:4:13", "s.yml:5:21", "s.yml:6:31", "s.yml:7:14"}));
+  EXPECT_EQ(places, (std::vector<std::string>{"s.yml:2:5", "s.yml:2:11", "s.yml:3:5", "s.yml:4:13", "s.yml:5:21",
+                                              "s.yml:6:31", "s.yml:7:14"}));
 }
 
 TEST(ScriptConfigTest, Durations) {
@@ -59,7 +62,8 @@ TEST(ScriptConfigTest, Durations) {
 }
 
 TEST(RequirementsTest, OnlyPinnedPackages) {
-  EXPECT_TRUE(CheckRequirements("# c\na==1\nb[x] == 2.0 ; python_version > '3'\n--no-binary :all:\nc==3 \\\n  --hash=sha256:aa\n", "r.txt"));
+  EXPECT_TRUE(CheckRequirements(
+      "# c\na==1\nb[x] == 2.0 ; python_version > '3'\n--no-binary :all:\nc==3 \\\n  --hash=sha256:aa\n", "r.txt"));
   auto r = CheckRequirements("a==1\nb>=2\n", "r.txt");
   ASSERT_FALSE(r);
   EXPECT_EQ(r.error().pos().ToString(), "r.txt:2:1");

@@ -14,7 +14,7 @@ namespace {
 std::string FormatOf(const fs::path& file) {
   std::string name = Lower(file.filename().string());
   for (const char* ending : {".gz", ".zst"}) {
-    if (name.ends_with(ending)) name.resize(name.size() - std::string_view(ending).size());
+    if (name.ends_with(ending)) name.erase(name.size() - std::string_view(ending).size());
   }
   if (name.ends_with(".parquet")) return "parquet";
   if (name.ends_with(".jsonl") || name.ends_with(".ndjson")) return "jsonl";
@@ -26,7 +26,9 @@ bool Hidden(const fs::path& path) {
   return name.empty() || name[0] == '.' || name[0] == '_';
 }
 
-std::string TableSql(const ScriptWrite& write) { return QuoteIdentifier(write.table.schema) + "." + QuoteIdentifier(write.table.table); }
+std::string TableSql(const ScriptWrite& write) {
+  return QuoteIdentifier(write.table.schema) + "." + QuoteIdentifier(write.table.table);
+}
 
 std::string SourceSql(const std::string& format, const std::vector<fs::path>& files) {
   std::vector<std::string> quoted;
@@ -34,7 +36,10 @@ std::string SourceSql(const std::string& format, const std::vector<fs::path>& fi
   std::string list = "[" + Join(quoted, ", ") + "]";
   if (format == "parquet") return fmt::format("read_parquet({}, union_by_name = true)", list);
   // records: each line is an object, anything else is an error. Types are inferred over all lines of all files.
-  return fmt::format("read_json({}, format = 'newline_delimited', records = true, sample_size = -1, maximum_depth = -1, union_by_name = true)", list);
+  return fmt::format(
+      "read_json({}, format = 'newline_delimited', records = true, sample_size = -1, maximum_depth = -1, union_by_name "
+      "= true)",
+      list);
 }
 
 std::vector<std::string> Names(const std::vector<ScriptWrite>& writes) {
@@ -52,7 +57,8 @@ Result<std::vector<TableOutput>> FindOutputs(const fs::path& out, const std::vec
   for (auto& output : outputs) {
     by_folder[Lower(output.write->Name())] = &output;
     std::string table = Lower(output.write->table.table);
-    auto same = std::count_if(writes.begin(), writes.end(), [&](const ScriptWrite& w) { return Lower(w.table.table) == table; });
+    auto same = std::count_if(writes.begin(), writes.end(),
+                              [&](const ScriptWrite& w) { return Lower(w.table.table) == table; });
     if (same == 1) by_folder.try_emplace(table, &output);
   }
   std::error_code error;
@@ -60,15 +66,19 @@ Result<std::vector<TableOutput>> FindOutputs(const fs::path& out, const std::vec
     if (Hidden(entry.path())) continue;
     std::string name = entry.path().filename().string();
     if (!entry.is_directory()) {
-      return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script left the file $QUERN_OUT/{} beside the tables' folders", name))
+      return Fail(Error(ErrorCode::kScriptOutput,
+                        fmt::format("the script left the file $QUERN_OUT/{} beside the tables' folders", name))
                       .Hint("write to $QUERN_OUT/<schema>.<table>/"));
     }
     auto it = by_folder.find(Lower(name));
     if (it == by_folder.end()) {
       auto near = DidYouMean(name, Names(writes));
-      return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script wrote to $QUERN_OUT/{}, which is not among the tables that it says it writes ({})", name,
-                                                              writes.empty() ? "none" : Join(Names(writes), ", ")))
-                      .Hint(near.empty() ? "add the table to 'writes'" : near));
+      return Fail(
+          Error(ErrorCode::kScriptOutput,
+                fmt::format(
+                    "the script wrote to $QUERN_OUT/{}, which is not among the tables that it says it writes ({})",
+                    name, writes.empty() ? "none" : Join(Names(writes), ", ")))
+              .Hint(near.empty() ? "add the table to 'writes'" : near));
     }
     TableOutput& output = *it->second;
     for (const auto& file : fs::recursive_directory_iterator(entry.path(), error)) {
@@ -76,11 +86,14 @@ Result<std::vector<TableOutput>> FindOutputs(const fs::path& out, const std::vec
       std::string shown = fs::relative(file.path(), out).generic_string();
       std::string format = FormatOf(file.path());
       if (format.empty() || (!output.write->format.empty() && format != output.write->format)) {
-        return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script wrote {}, which is no file of {}", shown,
-                                                                output.write->format.empty() ? "Parquet (.parquet) or JSON lines (.jsonl)" : output.write->format)));
+        return Fail(Error(ErrorCode::kScriptOutput,
+                          fmt::format("the script wrote {}, which is no file of {}", shown,
+                                      output.write->format.empty() ? "Parquet (.parquet) or JSON lines (.jsonl)"
+                                                                   : output.write->format)));
       }
       if (!output.format.empty() && output.format != format) {
-        return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script wrote both Parquet and JSON lines to {}", output.write->Name())));
+        return Fail(Error(ErrorCode::kScriptOutput,
+                          fmt::format("the script wrote both Parquet and JSON lines to {}", output.write->Name())));
       }
       output.format = format;
       if (format == "jsonl" && file.file_size() == 0) continue;
@@ -95,11 +108,14 @@ Result<std::vector<TableOutput>> FindOutputs(const fs::path& out, const std::vec
 Result<void> CheckOutput(const TableOutput& output, const fs::path& out, warehouse::Session& session) {
   for (const auto& file : output.files) {
     // Every column of every row is decoded: a torn file shows only there.
-    auto read = session.Execute(fmt::format("SELECT count(*), count(columns(*)) FROM {}", SourceSql(output.format, {file})));
+    auto read =
+        session.Execute(fmt::format("SELECT count(*), count(columns(*)) FROM {}", SourceSql(output.format, {file})));
     if (read) continue;
     if (read.error().code() == ErrorCode::kCancelled) return Fail(read.error());
-    return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script wrote {}, which cannot be read as {}: {}", fs::relative(file, out).generic_string(),
-                                                            output.format == "parquet" ? "Parquet" : "JSON lines", read.error().message())));
+    return Fail(Error(
+        ErrorCode::kScriptOutput,
+        fmt::format("the script wrote {}, which cannot be read as {}: {}", fs::relative(file, out).generic_string(),
+                    output.format == "parquet" ? "Parquet" : "JSON lines", read.error().message())));
   }
   return {};
 }
@@ -129,9 +145,11 @@ Result<int64_t> CommitOutput(const TableOutput& output, bool exists, bool full_r
   switch (done.error().code()) {
     case ErrorCode::kSqlBind:
     case ErrorCode::kSqlExecution:
-      return Fail(Error(ErrorCode::kScriptOutput, fmt::format("what the script wrote does not fit the table {}: {}", write.Name(), done.error().message()))
+      return Fail(Error(ErrorCode::kScriptOutput, fmt::format("what the script wrote does not fit the table {}: {}",
+                                                              write.Name(), done.error().message()))
                       .Hint(done.error().hint()));
-    default: return Fail(std::move(done).error().Context("writing " + write.Name()));
+    default:
+      return Fail(std::move(done).error().Context("writing " + write.Name()));
   }
 }
 

@@ -19,7 +19,8 @@ std::vector<schedule::Node> ScriptProvider::Load(Diagnostics& diagnostics) {
   for (const auto& file : *files) {
     auto text = io::ReadFile(file);
     if (!diagnostics.Check(text)) continue;
-    for (auto& script : ParseScripts(*text, fs::relative(file, options_.project).generic_string(), diagnostics)) scripts_.push_back(std::move(script));
+    for (auto& script : ParseScripts(*text, fs::relative(file, options_.project).generic_string(), diagnostics))
+      scripts_.push_back(std::move(script));
   }
   std::vector<schedule::Node> nodes;
   for (const auto& script : scripts_) {
@@ -48,17 +49,24 @@ void ScriptProvider::Check(Diagnostics& diagnostics) {
     if (script.requirements.empty()) continue;
     auto text = io::ReadFile(options_.project / script.requirements);
     if (!text) {
-      diagnostics.Add(Error(text.error().code(), fmt::format("the requirements file of script '{}' cannot be read: {}", script.name, text.error().message())).At(script.requirements_pos));
+      diagnostics.Add(Error(text.error().code(), fmt::format("the requirements file of script '{}' cannot be read: {}",
+                                                             script.name, text.error().message()))
+                          .At(script.requirements_pos));
     } else {
       diagnostics.Check(CheckRequirements(*text, script.requirements.generic_string()));
     }
   }
 }
 
-Result<void> ScriptProvider::BeginRun(const schedule::RunContext&, const std::vector<const schedule::Node*>&) { return {}; }
-Result<void> ScriptProvider::EndRun(const schedule::RunContext&, const std::vector<schedule::FinishedTask>&) { return {}; }
+Result<void> ScriptProvider::BeginRun(const schedule::RunContext&, const std::vector<const schedule::Node*>&) {
+  return {};
+}
+Result<void> ScriptProvider::EndRun(const schedule::RunContext&, const std::vector<schedule::FinishedTask>&) {
+  return {};
+}
 
-Result<std::unique_ptr<schedule::Task>> ScriptProvider::MakeTask(const schedule::Node& node, const schedule::RunContext&) {
+Result<std::unique_ptr<schedule::Task>> ScriptProvider::MakeTask(const schedule::Node& node,
+                                                                 const schedule::RunContext&) {
   for (const auto& script : scripts_) {
     if (script.id() == node.id) return std::make_unique<ScriptTask>(script, options_);
   }

@@ -18,7 +18,8 @@ class ScriptProvider : public schedule::NodeProvider {
   /// Requirements files that are missing or not pinned.
   void Check(Diagnostics& diagnostics) override;
   Result<void> BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) override;
-  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node, const schedule::RunContext& run) override;
+  Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node,
+                                                   const schedule::RunContext& run) override;
   Result<void> EndRun(const schedule::RunContext& run, const std::vector<schedule::FinishedTask>& tasks) override;
 
  private:

@@ -46,8 +46,8 @@ std::string PythonProgram() {
   return chosen && *chosen ? chosen : "python3";
 }
 
-Result<void> RunStep(std::vector<std::string> argv, const std::string& doing, const std::function<void(std::string_view)>& log,
-                     const Cancellation& cancellation) {
+Result<void> RunStep(std::vector<std::string> argv, const std::string& doing,
+                     const std::function<void(std::string_view)>& log, const Cancellation& cancellation) {
   std::deque<std::string> tail;
   io::ProcessOptions options;
   options.argv = std::move(argv);
@@ -59,14 +59,15 @@ Result<void> RunStep(std::vector<std::string> argv, const std::string& doing, co
   auto ended = QUERN_TRY(io::RunProcess(options, cancellation));
   if (ended.end == io::ProcessResult::End::kCancelled) return Fail(ErrorCode::kCancelled, "stopped on request");
   if (ended.ok()) return {};
-  return Fail(ErrorCode::kScriptFailed,
-              fmt::format("{}: {}\n{}", doing, ended.ToString(), Join(std::vector<std::string>(tail.begin(), tail.end()), "\n")));
+  return Fail(ErrorCode::kScriptFailed, fmt::format("{}: {}\n{}", doing, ended.ToString(),
+                                                    Join(std::vector<std::string>(tail.begin(), tail.end()), "\n")));
 }
 
 }  // namespace
 
-Result<fs::path> MakePythonEnvironment(const fs::path& folder, const fs::path& requirements, const std::string& shown_name,
-                                       const std::function<void(std::string_view)>& log, const Cancellation& cancellation) {
+Result<fs::path> MakePythonEnvironment(const fs::path& folder, const fs::path& requirements,
+                                       const std::string& shown_name, const std::function<void(std::string_view)>& log,
+                                       const Cancellation& cancellation) {
   std::string text = QUERN_TRY(io::ReadFile(requirements));
   QUERN_TRY(CheckRequirements(text, shown_name));
   std::string version;
@@ -75,8 +76,9 @@ Result<fs::path> MakePythonEnvironment(const fs::path& folder, const fs::path& r
   ask.on_stdout = [&](std::string_view line) { version += line; };
   auto asked = io::RunProcess(ask, cancellation);
   if (!asked || !asked->ok()) {
-    return Fail(Error(ErrorCode::kNotFound, fmt::format("{} cannot be run", PythonProgram()))
-                    .Hint("install Python 3 with its venv module (Debian: python3-venv), or name another by QUERN_PYTHON"));
+    return Fail(
+        Error(ErrorCode::kNotFound, fmt::format("{} cannot be run", PythonProgram()))
+            .Hint("install Python 3 with its venv module (Debian: python3-venv), or name another by QUERN_PYTHON"));
   }
   fs::path environment = folder / Sha256Hex(version + "\n" + text).substr(0, 16);
   fs::path mark = environment / ".complete";
@@ -87,8 +89,10 @@ Result<fs::path> MakePythonEnvironment(const fs::path& folder, const fs::path& r
   if (fs::exists(mark, ignored)) return environment;  // another process was faster
   QUERN_TRY(io::RemoveAll(environment));
   log(fmt::format("making a Python environment from {}", shown_name));
-  QUERN_TRY(RunStep({PythonProgram(), "-m", "venv", environment.string()}, "cannot make a Python virtual environment", log, cancellation));
-  QUERN_TRY(RunStep({(environment / "bin/python").string(), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet", "-r", requirements.string()},
+  QUERN_TRY(RunStep({PythonProgram(), "-m", "venv", environment.string()}, "cannot make a Python virtual environment",
+                    log, cancellation));
+  QUERN_TRY(RunStep({(environment / "bin/python").string(), "-m", "pip", "install", "--disable-pip-version-check",
+                     "--no-input", "--quiet", "-r", requirements.string()},
                     fmt::format("cannot install the packages of {}", shown_name), log, cancellation));
   QUERN_TRY(io::WriteFileAtomically(mark, version + "\n"));
   return environment;

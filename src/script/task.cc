@@ -29,25 +29,31 @@ Result<Json> ReadValues(const fs::path& path) {
   std::error_code error;
   if (!fs::exists(path, error)) return Json::object();
   if (fs::file_size(path, error) > kMaxResultBytes) {
-    return Fail(Error(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is larger than 1 MB").Hint("write data to $QUERN_OUT, and only small values to $QUERN_RESULT"));
+    return Fail(Error(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is larger than 1 MB")
+                    .Hint("write data to $QUERN_OUT, and only small values to $QUERN_RESULT"));
   }
   std::string text = QUERN_TRY(io::ReadFile(path));
   if (Trim(text).empty()) return Json::object();
   auto values = ParseJson(text, "$QUERN_RESULT");
-  if (!values) return Fail(Error(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is " + values.error().message()).At(values.error().pos()));
-  if (!values->is_object()) return Fail(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is no JSON object");
+  if (!values)
+    return Fail(Error(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is " + values.error().message())
+                    .At(values.error().pos()));
+  if (!values->is_object())
+    return Fail(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is no JSON object");
   return values;
 }
 
 /// The last version of a table before this run's first commit to it; nothing when it was made by this run.
-Result<std::optional<int64_t>> VersionBefore(warehouse::Warehouse& warehouse, const warehouse::TableName& name, const RunContext& run) {
+Result<std::optional<int64_t>> VersionBefore(warehouse::Warehouse& warehouse, const warehouse::TableName& name,
+                                             const RunContext& run) {
   auto history = QUERN_TRY(warehouse.History(name, -1));
   std::optional<int64_t> latest;
   if (!history.empty()) latest = history.front().version;
   int64_t first = -1;
   for (const auto& entry : history) {
     auto it = entry.commit_info.find("quernDagRun");
-    if (it != entry.commit_info.end() && it->is_string() && it->get<std::string>() == run.dag_run) first = entry.version;
+    if (it != entry.commit_info.end() && it->is_string() && it->get<std::string>() == run.dag_run)
+      first = entry.version;
   }
   if (first < 0) return latest;
   return first == 0 ? std::optional<int64_t>() : std::optional<int64_t>(first - 1);
@@ -66,12 +72,15 @@ bool HasProgram(const std::string& name) {
 
 std::string VariableName(const schedule::TableRef& table) {
   std::string out = table.schema + "_" + table.table;
-  for (char& c : out) c = std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : '_';
+  for (char& c : out)
+    c = std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
+                                                    : '_';
   return out;
 }
 
 fs::path ScriptTask::ResultPath(const RunContext& run) const {
-  return options_.work / "results" / schedule::PathComponent(run.dag_run) / (schedule::PathComponent(config_.id()) + ".json");
+  return options_.work / "results" / schedule::PathComponent(run.dag_run) /
+         (schedule::PathComponent(config_.id()) + ".json");
 }
 
 TaskResult ScriptTask::Run(TaskContext& context) {
@@ -92,12 +101,15 @@ Result<void> ScriptTask::AddInputs(TaskContext& context, warehouse::Warehouse& w
     environment[variable] = environment[variable + "_VERSION"] = "";
     if (!QUERN_TRY(warehouse.Exists(name))) {
       if (read.mode == schedule::ReadMode::kBeforeRun) continue;  // the first run: there was nothing before it
-      return Fail(Error(ErrorCode::kTableNotFound, fmt::format("the script reads {}, which does not exist", name.ToString())).With("table", name.ToString()));
+      return Fail(
+          Error(ErrorCode::kTableNotFound, fmt::format("the script reads {}, which does not exist", name.ToString()))
+              .With("table", name.ToString()));
     }
     auto info = warehouse.Describe(name);
     if (info) {
       std::optional<int64_t> version = info->version;
-      if (read.mode == schedule::ReadMode::kBeforeRun) version = QUERN_TRY(VersionBefore(warehouse, name, *context.run));
+      if (read.mode == schedule::ReadMode::kBeforeRun)
+        version = QUERN_TRY(VersionBefore(warehouse, name, *context.run));
       if (!version) continue;
       environment[variable] = info->location;
       environment[variable + "_VERSION"] = std::to_string(*version);
@@ -108,9 +120,10 @@ Result<void> ScriptTask::AddInputs(TaskContext& context, warehouse::Warehouse& w
     // A view has no files: its rows are written out for the script.
     fs::path file = folder / (read.table.Key() + ".parquet");
     auto session = QUERN_TRY(warehouse.NewSession());
-    QUERN_TRY_CONTEXT(session->Execute(fmt::format("COPY (SELECT * FROM {}.{}) TO {} (FORMAT parquet)", QuoteIdentifier(name.schema), QuoteIdentifier(name.table),
-                                                   QuoteLiteral(file.string()))),
-                      "writing out the view " + name.ToString());
+    QUERN_TRY_CONTEXT(
+        session->Execute(fmt::format("COPY (SELECT * FROM {}.{}) TO {} (FORMAT parquet)", QuoteIdentifier(name.schema),
+                                     QuoteIdentifier(name.table), QuoteLiteral(file.string()))),
+        "writing out the view " + name.ToString());
     environment[variable] = file.string();
   }
   return {};
@@ -173,7 +186,8 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   environment["QUERN_VALUES"] = handed.dump();
   if (warehouse) QUERN_TRY(AddInputs(context, *warehouse, folder.path(), environment, result.details));
   if (!config_.requirements.empty()) {
-    fs::path made = QUERN_TRY(MakePythonEnvironment(options_.environments, options_.project / config_.requirements, config_.requirements.string(), log, context.cancellation));
+    fs::path made = QUERN_TRY(MakePythonEnvironment(options_.environments, options_.project / config_.requirements,
+                                                    config_.requirements.string(), log, context.cancellation));
     const char* path = std::getenv("PATH");
     environment["VIRTUAL_ENV"] = made.string();
     environment["PATH"] = (made / "bin").string() + (path ? ":" + std::string(path) : "");
@@ -192,8 +206,9 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   auto ended = QUERN_TRY_CONTEXT(io::RunProcess(process, context.cancellation), "starting the script");
   if (ended.end == io::ProcessResult::End::kCancelled) return Fail(ErrorCode::kCancelled, "stopped on request");
   if (!ended.ok()) {
-    std::string how = ended.end == io::ProcessResult::End::kTimedOut ? fmt::format("the script did not end within its timeout of {}", config_.timeout_text)
-                                                                     : fmt::format("the script ended with {}", ended.ToString());
+    std::string how = ended.end == io::ProcessResult::End::kTimedOut
+                          ? fmt::format("the script did not end within its timeout of {}", config_.timeout_text)
+                          : fmt::format("the script ended with {}", ended.ToString());
     if (!tail.empty()) how += "; it last said: " + Join(std::vector<std::string>(tail.begin(), tail.end()), "\n  ");
     return Fail(ErrorCode::kScriptFailed, how);
   }
@@ -210,14 +225,20 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
       if (std::find(open.begin(), open.end(), output.write) == open.end()) continue;
       warehouse::TableName name{output.write->table.schema, output.write->table.table};
       bool exists = QUERN_TRY(warehouse->Exists(name));
-      session->SetContext({.dag_run = run.dag_run, .node = config_.id(), .git_commit = run.git_commit, .logical_date = run.logical_date, .txns = {{name, effect, effect_version}}});
+      session->SetContext({.dag_run = run.dag_run,
+                           .node = config_.id(),
+                           .git_commit = run.git_commit,
+                           .logical_date = run.logical_date,
+                           .txns = {{name, effect, effect_version}}});
       int64_t written = QUERN_TRY(CommitOutput(output, exists, run.full_refresh, *session));
       result.details["tables"][name.ToString()] = written;
       rows += written;
     }
     result.rows = rows;
   }
-  result.message = config_.writes.empty() ? "done" : fmt::format("{} rows in {} {}", FormatCount(rows), open.size(), open.size() == 1 ? "table" : "tables");
+  result.message = config_.writes.empty() ? "done"
+                                          : fmt::format("{} rows in {} {}", FormatCount(rows), open.size(),
+                                                        open.size() == 1 ? "table" : "tables");
   return result;
 }
 

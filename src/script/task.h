@@ -8,15 +8,16 @@
 namespace quern::script {
 
 struct ScriptOptions {
-  std::filesystem::path project{};      ///< the project's folder: the script's working folder
-  std::string package{};                ///< the project's name
-  std::filesystem::path environments{}; ///< of Python; empty: <project>/.quern/envs
-  std::filesystem::path work{};         ///< for outputs and results; empty: <project>/.quern/work
-  std::function<Result<warehouse::Warehouse*>()> warehouse{};  ///< opened when first needed; called from several threads
+  std::filesystem::path project{};       ///< the project's folder: the script's working folder
+  std::string package{};                 ///< the project's name
+  std::filesystem::path environments{};  ///< of Python; empty: <project>/.quern/envs
+  std::filesystem::path work{};          ///< for outputs and results; empty: <project>/.quern/work
+  std::function<Result<warehouse::Warehouse*>()>
+      warehouse{};  ///< opened when first needed; called from several threads
 };
 
-/// Runs a script and commits what it wrote, each table once, with the effect of the interval. A script that fails, hangs or
-/// writes something malformed leaves no trace but its log.
+/// Runs a script and commits what it wrote, each table once, with the effect of the interval. A script that fails,
+/// hangs or writes something malformed leaves no trace but its log.
 class ScriptTask : public schedule::Task {
  public:
   ScriptTask(const ScriptConfig& config, const ScriptOptions& options) : config_(config), options_(options) {}
@@ -24,9 +25,11 @@ class ScriptTask : public schedule::Task {
 
  private:
   Result<schedule::TaskResult> Try(schedule::TaskContext& context);
-  /// QUERN_INPUT_... variables of what the script reads; views are written out under `folder`. Versions go to `details`.
-  Result<void> AddInputs(schedule::TaskContext& context, warehouse::Warehouse& warehouse, const std::filesystem::path& folder,
-                         std::map<std::string, std::string>& environment, Json& details);
+  /// QUERN_INPUT_... variables of what the script reads; views are written out under `folder`. Versions go to
+  /// `details`.
+  Result<void> AddInputs(schedule::TaskContext& context, warehouse::Warehouse& warehouse,
+                         const std::filesystem::path& folder, std::map<std::string, std::string>& environment,
+                         Json& details);
   std::filesystem::path ResultPath(const schedule::RunContext& run) const;
 
   const ScriptConfig& config_;

@@ -53,7 +53,9 @@ class ScriptTaskTest : public ::testing::Test {
 
   schedule::TaskResult Run(const std::string& shell, const std::string& more = "") {
     Diagnostics d;
-    std::string yaml = "scripts:\n  - name: s\n    command: |\n      " + shell + "\n" + (more.empty() ? "    reads: [raw.orders]\n    writes: [{table: raw.out, mode: append}]\n" : more);
+    std::string yaml =
+        "scripts:\n  - name: s\n    command: |\n      " + shell + "\n" +
+        (more.empty() ? "    reads: [raw.orders]\n    writes: [{table: raw.out, mode: append}]\n" : more);
     auto scripts = ParseScripts(yaml, "s.yml", d);
     EXPECT_TRUE(d.ok()) << d.errors()[0].ToString();
     config_ = scripts.at(0);
@@ -82,7 +84,8 @@ class ScriptTaskTest : public ::testing::Test {
   Lines log_;
 };
 
-const char kGood[] = R"(mkdir -p "$QUERN_OUT/raw.out"; echo '{"id": 1, "day": "'$QUERN_LOGICAL_DATE'"}' > "$QUERN_OUT/raw.out/a.jsonl"; echo '{"n": 5}' > "$QUERN_RESULT"; echo hello)";
+const char kGood[] =
+    R"(mkdir -p "$QUERN_OUT/raw.out"; echo '{"id": 1, "day": "'$QUERN_LOGICAL_DATE'"}' > "$QUERN_OUT/raw.out/a.jsonl"; echo '{"n": 5}' > "$QUERN_RESULT"; echo hello)";
 
 TEST_F(ScriptTaskTest, CommitsOnceWithTheEffectAndHandsValuesOn) {
   auto first = Run(kGood);
@@ -104,14 +107,16 @@ TEST_F(ScriptTaskTest, CommitsOnceWithTheEffectAndHandsValuesOn) {
 }
 
 TEST_F(ScriptTaskTest, SeesItsInputs) {
-  auto r = Run(R"(test -d "$QUERN_INPUT_RAW_ORDERS/_delta_log" && test "$QUERN_INPUT_RAW_ORDERS_VERSION" = 0 && test -z "$QUERN_INPUT_RAW_PAST" && test "$X" = y)",
-               "    reads: [raw.orders, {table: raw.past, as_of: before_run}]\n    environment: {variables: {X: y}}\n");
+  auto r = Run(
+      R"(test -d "$QUERN_INPUT_RAW_ORDERS/_delta_log" && test "$QUERN_INPUT_RAW_ORDERS_VERSION" = 0 && test -z "$QUERN_INPUT_RAW_PAST" && test "$X" = y)",
+      "    reads: [raw.orders, {table: raw.past, as_of: before_run}]\n    environment: {variables: {X: y}}\n");
   EXPECT_EQ(r.status, TaskStatus::kSuccess) << r.message;
 }
 
 TEST_F(ScriptTaskTest, AViewIsWrittenOut) {
   ASSERT_TRUE(Sql("create view raw.v as select id + 1 as id from raw.orders"));
-  auto r = Run(R"(mkdir -p "$QUERN_OUT/out"; cp "$QUERN_INPUT_RAW_V" "$QUERN_OUT/out/a.parquet")", "    reads: [raw.v]\n    writes: [raw.out]\n");
+  auto r = Run(R"(mkdir -p "$QUERN_OUT/out"; cp "$QUERN_INPUT_RAW_V" "$QUERN_OUT/out/a.parquet")",
+               "    reads: [raw.v]\n    writes: [raw.out]\n");
   ASSERT_EQ(r.status, TaskStatus::kSuccess) << r.message;
   EXPECT_EQ(Number("select id from raw.out"), 2);
 }
@@ -127,7 +132,9 @@ TEST_F(ScriptTaskTest, FailureLeavesNothing) {
 }
 
 TEST_F(ScriptTaskTest, MalformedOutputIsNamedAndNothingCommitted) {
-  const std::string two = "    writes: [raw.a, raw.b]\n", make = R"(mkdir -p "$QUERN_OUT/raw.a" "$QUERN_OUT/raw.b"; echo '{"x":1}' > "$QUERN_OUT/raw.a/a.jsonl"; )";
+  const std::string
+      two = "    writes: [raw.a, raw.b]\n",
+      make = R"(mkdir -p "$QUERN_OUT/raw.a" "$QUERN_OUT/raw.b"; echo '{"x":1}' > "$QUERN_OUT/raw.a/a.jsonl"; )";
   for (auto [lines, named] : std::vector<std::pair<std::string, std::string>>{
            {R"(printf '{"id": 1}\n{"id": 2, "sc' > "$QUERN_OUT/raw.b/b.jsonl")", "raw.b/b.jsonl"},
            {R"(echo not json > "$QUERN_OUT/raw.b/b.jsonl")", "raw.b/b.jsonl"},
@@ -168,7 +175,9 @@ TEST_F(ScriptTaskTest, AnAppendOfNothingIsRecorded) {
 
 TEST(ScriptProviderTest, LoadsNodes) {
   auto folder = *io::TempFolder::Make("script-test-");
-  ASSERT_TRUE(io::WriteFileAtomically(folder.path() / "scripts/a.yml", "scripts:\n  - {name: x, command: 'true', reads: [a.b], writes: [c.d], retries: 1, environment: {requirements: none.txt}}\n"));
+  ASSERT_TRUE(io::WriteFileAtomically(folder.path() / "scripts/a.yml",
+                                      "scripts:\n  - {name: x, command: 'true', reads: [a.b], writes: [c.d], retries: "
+                                      "1, environment: {requirements: none.txt}}\n"));
   ScriptProvider provider({.project = folder.path(), .package = "p"});
   Diagnostics d;
   auto nodes = provider.Load(d);

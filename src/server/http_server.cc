@@ -23,7 +23,12 @@ namespace http = beast::http;
 using asio::ip::tcp;
 
 std::string PercentDecode(std::string_view text, bool plus_is_blank) {
-  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
@@ -45,7 +50,9 @@ HttpRequest ToRequest(const http::request<http::string_body>& in) {
   if (mark != std::string_view::npos) {
     for (const auto& pair : Split(target.substr(mark + 1), '&')) {
       size_t eq = pair.find('=');
-      if (!pair.empty()) out.query[PercentDecode(pair.substr(0, eq), true)] = eq == std::string::npos ? "" : PercentDecode(pair.substr(eq + 1), true);
+      if (!pair.empty())
+        out.query[PercentDecode(pair.substr(0, eq), true)] =
+            eq == std::string::npos ? "" : PercentDecode(pair.substr(eq + 1), true);
     }
   }
   for (const auto& field : in) out.headers[Lower(std::string(field.name_string()))] = std::string(field.value());
@@ -80,15 +87,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
 class Server : public HttpServer {
  public:
   Server(const HttpOptions& options, std::vector<Route> routes)
-      : options_(options), routes_(std::move(routes)), acceptor_(context_), pool_(static_cast<size_t>(options.handler_threads)) {}
+      : options_(options),
+        routes_(std::move(routes)),
+        acceptor_(context_),
+        pool_(static_cast<size_t>(options.handler_threads)) {}
   ~Server() override { Stop(); }
 
   Result<void> Listen() {
     beast::error_code error;
     auto address = asio::ip::make_address(options_.address, error);
-    if (error) return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no IP address to listen on", options_.address)));
+    if (error)
+      return Fail(
+          Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no IP address to listen on", options_.address)));
     if (!address.is_loopback() && !options_.allow_remote) {
-      return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("listening on {} would let other machines in", options_.address))
+      return Fail(Error(ErrorCode::kInvalidArgument,
+                        fmt::format("listening on {} would let other machines in", options_.address))
                       .Hint("listen on 127.0.0.1, or say --allow-remote when something in front of it authenticates"));
     }
     tcp::endpoint endpoint(address, static_cast<uint16_t>(options_.port));
@@ -98,8 +111,9 @@ class Server : public HttpServer {
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error) {
       auto code = error == asio::error::access_denied ? ErrorCode::kPermissionDenied : ErrorCode::kIo;
-      return Fail(Error(code, fmt::format("cannot listen on {}:{}: {}", options_.address, options_.port, error.message()))
-                      .Hint("another program may use the port; choose one with --port"));
+      return Fail(
+          Error(code, fmt::format("cannot listen on {}:{}: {}", options_.address, options_.port, error.message()))
+              .Hint("another program may use the port; choose one with --port"));
     }
     port_ = acceptor_.local_endpoint().port();
     Accept();
@@ -178,9 +192,10 @@ void Connection::Read() {
 }
 
 void Connection::OnRead(beast::error_code error) {
-  if (error == http::error::body_limit) return Write({413, "text/plain; charset=utf-8", "body too large\n"}, false, 11, false);
-  if (error == http::error::end_of_stream || error == beast::error::timeout || error == asio::error::operation_aborted ||
-      error == asio::error::connection_reset) {
+  if (error == http::error::body_limit)
+    return Write({413, "text/plain; charset=utf-8", "body too large\n"}, false, 11, false);
+  if (error == http::error::end_of_stream || error == beast::error::timeout ||
+      error == asio::error::operation_aborted || error == asio::error::connection_reset) {
     return Close();
   }
   if (error) return Write({400, "text/plain; charset=utf-8", "bad request\n"}, false, 11, false);
@@ -189,7 +204,8 @@ void Connection::OnRead(beast::error_code error) {
   asio::post(server_.pool(), [self = shared_from_this(), request] {
     HttpResponse response = self->server_.Answer(ToRequest(*request));
     asio::post(self->stream_.get_executor(), [self, request, response = std::move(response)]() mutable {
-      self->Write(std::move(response), request->keep_alive(), request->version(), request->method() == http::verb::head);
+      self->Write(std::move(response), request->keep_alive(), request->version(),
+                  request->method() == http::verb::head);
     });
   });
 }

@@ -34,8 +34,9 @@ struct HttpOptions {
   size_t max_connections = 256;
 };
 
-/// A small HTTP/1.1 server (RFC 9110, 9112): keep-alive, one socket thread that never blocks, handlers on a bounded pool.
-/// An unknown path answers 404, a known path with another method 405, a body past the limit 413, a handler that throws 500.
+/// A small HTTP/1.1 server (RFC 9110, 9112): keep-alive, one socket thread that never blocks, handlers on a bounded
+/// pool. An unknown path answers 404, a known path with another method 405, a body past the limit 413, a handler that
+/// throws 500.
 class HttpServer {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;

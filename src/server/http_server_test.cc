@@ -24,7 +24,9 @@ class Client {
   }
   ~Client() { close(fd_); }
   bool connected() const { return connected_; }
-  void Send(const std::string& text) { EXPECT_EQ(send(fd_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size())); }
+  void Send(const std::string& text) {
+    EXPECT_EQ(send(fd_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+  }
   std::string ReadAll() {
     std::string out;
     char buffer[4096];
@@ -39,8 +41,10 @@ class Client {
 
 std::unique_ptr<HttpServer> Start(HttpOptions options = {}) {
   std::vector<HttpServer::Route> routes = {
-      {"GET", "/hello world", [](const HttpRequest& r) { return HttpResponse{200, "text/plain", "hi " + r.query.at("name")}; }},
-      {"POST", "/echo", [](const HttpRequest& r) { return HttpResponse{201, "text/plain", r.body + r.headers.at("x-mark")}; }},
+      {"GET", "/hello world",
+       [](const HttpRequest& r) { return HttpResponse{200, "text/plain", "hi " + r.query.at("name")}; }},
+      {"POST", "/echo",
+       [](const HttpRequest& r) { return HttpResponse{201, "text/plain", r.body + r.headers.at("x-mark")}; }},
       {"GET", "/throw", [](const HttpRequest&) -> HttpResponse { throw std::runtime_error("secret detail"); }},
   };
   auto server = HttpServer::Start(options, std::move(routes));
@@ -63,7 +67,9 @@ TEST(HttpServerTest, AnswersAndDecodes) {
 
 TEST(HttpServerTest, KeepsTheConnectionAlive) {
   auto server = Start();
-  auto got = Ask(server->port(), "POST /echo HTTP/1.1\r\nX-Mark: 1\r\nContent-Length: 2\r\n\r\nabPOST /echo HTTP/1.1\r\nX-Mark: 2\r\nContent-Length: 2\r\nConnection: close\r\n\r\ncd");
+  auto got = Ask(server->port(),
+                 "POST /echo HTTP/1.1\r\nX-Mark: 1\r\nContent-Length: 2\r\n\r\nabPOST /echo HTTP/1.1\r\nX-Mark: "
+                 "2\r\nContent-Length: 2\r\nConnection: close\r\n\r\ncd");
   EXPECT_NE(got.find("ab1"), std::string::npos);
   EXPECT_NE(got.find("cd2"), std::string::npos);
 }
@@ -80,7 +86,8 @@ TEST(HttpServerTest, RefusesWhatItDoesNotKnow) {
   auto thrown = Ask(port, "GET /throw HTTP/1.1\r\nConnection: close\r\n\r\n");
   EXPECT_NE(thrown.find("500"), std::string::npos);
   EXPECT_EQ(thrown.find("secret detail"), std::string::npos);
-  EXPECT_EQ(Ask(port, "HEAD /hello%20world?name=x HTTP/1.1\r\nConnection: close\r\n\r\n").find("hi x"), std::string::npos);
+  EXPECT_EQ(Ask(port, "HEAD /hello%20world?name=x HTTP/1.1\r\nConnection: close\r\n\r\n").find("hi x"),
+            std::string::npos);
 }
 
 TEST(HttpServerTest, ListensOnLoopbackOnlyUnlessAllowed) {
@@ -110,7 +117,9 @@ TEST(HttpServerTest, StopsWithIdleAndBusyClients) {
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&, port = server->port()] {
       for (int k = 0; k < 25; ++k) {
-        if (Ask(port, "GET /hello%20world?name=x HTTP/1.1\r\nConnection: close\r\n\r\n").find("hi x") != std::string::npos) ++answered;
+        if (Ask(port, "GET /hello%20world?name=x HTTP/1.1\r\nConnection: close\r\n\r\n").find("hi x") !=
+            std::string::npos)
+          ++answered;
       }
     });
   }

@@ -25,8 +25,10 @@ class Families {
   static void Add(MetricFamily& family, double value, Labels labels = {}) {
     ClientMetric metric;
     metric.label = std::move(labels);
-    if (family.type == MetricType::Counter) metric.counter.value = value;
-    else metric.gauge.value = value;
+    if (family.type == MetricType::Counter)
+      metric.counter.value = value;
+    else
+      metric.gauge.value = value;
     family.metric.push_back(std::move(metric));
   }
   std::string Serialize() const { return prometheus::TextSerializer().Serialize(families_); }
@@ -35,7 +37,9 @@ class Families {
   std::vector<MetricFamily> families_;
 };
 
-double Seconds(Timestamp t) { return static_cast<double>(MicrosSinceEpoch(t)) / 1e6; }
+double Seconds(Timestamp t) {
+  return static_cast<double>(MicrosSinceEpoch(t)) / 1e6;
+}
 
 // The standard process metrics of Prometheus clients.
 void AddProcess(Families& families) {
@@ -51,8 +55,10 @@ void AddProcess(Families& families) {
   if (std::getline(stat, line)) {
     auto words = SplitWords(line.substr(line.rfind(')') + 1));  // fields from the third on
     if (words.size() > 12) {
-      auto& family = families.New("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", MetricType::Counter);
-      Families::Add(family, static_cast<double>(std::stoll(words[11]) + std::stoll(words[12])) / static_cast<double>(ticks));
+      auto& family = families.New("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.",
+                                  MetricType::Counter);
+      Families::Add(family,
+                    static_cast<double>(std::stoll(words[11]) + std::stoll(words[12])) / static_cast<double>(ticks));
     }
   }
 }
@@ -64,14 +70,19 @@ std::string RenderMetrics(const MetricsInput& input) {
   Families::Add(info, 1, {{"version", input.version}});
 
   auto& runs = families.New("quern_dag_runs_total", "DAG runs by schedule and state.", MetricType::Gauge);
-  for (const auto& [key, count] : input.totals.runs) Families::Add(runs, static_cast<double>(count), {{"dag", key.first}, {"state", key.second}});
-  auto& tasks = families.New("quern_task_instances_total", "Task instances by kind of node and state.", MetricType::Gauge);
-  for (const auto& [key, count] : input.totals.tasks) Families::Add(tasks, static_cast<double>(count), {{"kind", key.first}, {"state", key.second}});
-  auto& failures = families.New("quern_task_failures_total", "Task instances that ended as failed, by kind of node.", MetricType::Gauge);
+  for (const auto& [key, count] : input.totals.runs)
+    Families::Add(runs, static_cast<double>(count), {{"dag", key.first}, {"state", key.second}});
+  auto& tasks =
+      families.New("quern_task_instances_total", "Task instances by kind of node and state.", MetricType::Gauge);
+  for (const auto& [key, count] : input.totals.tasks)
+    Families::Add(tasks, static_cast<double>(count), {{"kind", key.first}, {"state", key.second}});
+  auto& failures = families.New("quern_task_failures_total", "Task instances that ended as failed, by kind of node.",
+                                MetricType::Gauge);
   for (const auto& [key, count] : input.totals.tasks) {
     if (key.second == "failed") Families::Add(failures, static_cast<double>(count), {{"kind", key.first}});
   }
-  auto& seconds = families.New("quern_task_duration_seconds_total", "Time spent in tasks by kind of node.", MetricType::Counter);
+  auto& seconds =
+      families.New("quern_task_duration_seconds_total", "Time spent in tasks by kind of node.", MetricType::Counter);
   for (const auto& [kind, value] : input.totals.task_seconds) Families::Add(seconds, value, {{"kind", kind}});
   auto& tests = families.New("quern_test_results_total", "Results of tests by state.", MetricType::Gauge);
   for (const auto& [key, count] : input.totals.tasks) {
@@ -83,7 +94,8 @@ std::string RenderMetrics(const MetricsInput& input) {
   };
   auto& ingested = families.New("quern_rows_ingested_total", "Rows brought in by ingestion.", MetricType::Counter);
   Families::Add(ingested, total(input.totals.rows, "ingest"));
-  auto& discarded = families.New("quern_rows_discarded_total", "Rows that ingestion put into quarantine.", MetricType::Counter);
+  auto& discarded =
+      families.New("quern_rows_discarded_total", "Rows that ingestion put into quarantine.", MetricType::Counter);
   Families::Add(discarded, total(input.totals.rows_discarded, "ingest"));
   auto& rows = families.New("quern_rows_written_total", "Rows written by kind of node.", MetricType::Counter);
   for (const auto& [kind, count] : input.totals.rows) {
@@ -91,15 +103,18 @@ std::string RenderMetrics(const MetricsInput& input) {
   }
 
   auto& states = families.New("quern_schedule_state", "1 for the state that a schedule is in.", MetricType::Gauge);
-  auto& due = families.New("quern_schedule_next_due_timestamp_seconds", "When a waiting schedule's next run is due.", MetricType::Gauge);
+  auto& due = families.New("quern_schedule_next_due_timestamp_seconds", "When a waiting schedule's next run is due.",
+                           MetricType::Gauge);
   for (const auto& status : input.schedules) {
     Families::Add(states, 1, {{"dag", status.schedule}, {"state", status.state}});
     if (status.next_due) Families::Add(due, Seconds(*status.next_due), {{"dag", status.schedule}});
   }
-  auto& heartbeat = families.New("quern_scheduler_heartbeat_timestamp_seconds", "The scheduler answered this scrape at this time.", MetricType::Gauge);
+  auto& heartbeat = families.New("quern_scheduler_heartbeat_timestamp_seconds",
+                                 "The scheduler answered this scrape at this time.", MetricType::Gauge);
   Families::Add(heartbeat, Seconds(input.now));
   if (input.started) {
-    auto& started = families.New("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", MetricType::Gauge);
+    auto& started = families.New("process_start_time_seconds", "Start time of the process since unix epoch in seconds.",
+                                 MetricType::Gauge);
     Families::Add(started, Seconds(*input.started));
   }
   AddProcess(families);

@@ -26,9 +26,10 @@ MetricsInput Sample() {
 
 TEST(MetricsTest, ValuesAndLabels) {
   std::string text = RenderMetrics(Sample());
-  for (auto line : {"quern_dag_runs_total{dag=\"monthly\",state=\"success\"} 12", "quern_rows_ingested_total 336776",
-                    "quern_rows_discarded_total 3", "quern_test_results_total{state=\"failed\"} 2",
-                    "quern_task_failures_total{kind=\"test\"} 2", "quern_schedule_next_due_timestamp_seconds{dag=\"monthly\"} 1"}) {
+  for (auto line :
+       {"quern_dag_runs_total{dag=\"monthly\",state=\"success\"} 12", "quern_rows_ingested_total 336776",
+        "quern_rows_discarded_total 3", "quern_test_results_total{state=\"failed\"} 2",
+        "quern_task_failures_total{kind=\"test\"} 2", "quern_schedule_next_due_timestamp_seconds{dag=\"monthly\"} 1"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   }
 }

@@ -39,8 +39,9 @@ HttpResponse Metrics(const StatusSources& sources, Timestamp started) {
 
 Result<std::unique_ptr<HttpServer>> StartStatusServer(const HttpOptions& options, const StatusSources& sources) {
   Timestamp started = Clock::System().Now();
-  return HttpServer::Start(options, {{"GET", "/health", [sources](const HttpRequest&) { return Health(sources); }},
-                                     {"GET", "/metrics", [sources, started](const HttpRequest&) { return Metrics(sources, started); }}});
+  return HttpServer::Start(
+      options, {{"GET", "/health", [sources](const HttpRequest&) { return Health(sources); }},
+                {"GET", "/metrics", [sources, started](const HttpRequest&) { return Metrics(sources, started); }}});
 }
 
 }  // namespace quern::server

@@ -40,8 +40,9 @@ Result<std::unique_ptr<Database>> Database::Open(const OpenOptions& options) {
   }
   if (scheme == "sqlite") return OpenSqlite(options.url.substr(colon + 1), options);
   if (options.url.find("://") != std::string::npos) {
-    return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no metadata database that Quern knows", options.url))
-                    .Hint("give a file's path, such as .quern/state.db"));
+    return Fail(
+        Error(ErrorCode::kInvalidArgument, fmt::format("'{}' is no metadata database that Quern knows", options.url))
+            .Hint("give a file's path, such as .quern/state.db"));
   }
   return OpenSqlite(options.url, options);
 }

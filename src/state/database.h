@@ -13,8 +13,12 @@ namespace quern::state {
 
 /// A parameter of a statement.
 using Param = std::variant<std::monostate, int64_t, double, std::string>;
-inline Param Nullable(const std::optional<int64_t>& value) { return value ? Param(*value) : Param(); }
-inline Param Nullable(const std::optional<std::string>& value) { return value ? Param(*value) : Param(); }
+inline Param Nullable(const std::optional<int64_t>& value) {
+  return value ? Param(*value) : Param();
+}
+inline Param Nullable(const std::optional<std::string>& value) {
+  return value ? Param(*value) : Param();
+}
 
 /// One row of a result; columns by position. A null reads as 0, 0.0 or "".
 class Row {
@@ -45,7 +49,7 @@ class Connection {
 
 /// One step of a part's schema. Steps are numbered from 1 in the order given, and never changed once released.
 struct Migration {
-  std::string what;                     ///< for the history: "dag runs and task instances"
+  std::string what;  ///< for the history: "dag runs and task instances"
   std::vector<std::string> statements;
 };
 
@@ -56,10 +60,10 @@ struct OpenOptions {
   std::chrono::milliseconds busy_timeout{30'000};
 };
 
-/// The metadata database. Thread-safe: writes go through one connection, one transaction at a time; reads through another,
-/// and see the last commit. A committed transaction lasts (SQLite: WAL, synchronous=FULL).
-/// Errors: kStateBusy (another process holds the lock past the timeout), kStateSchema, kPermissionDenied, kNoSpace,
-/// kCorrupt (not a database, or a damaged one), kNotFound (read_only, and no file), kIo.
+/// The metadata database. Thread-safe: writes go through one connection, one transaction at a time; reads through
+/// another, and see the last commit. A committed transaction lasts (SQLite: WAL, synchronous=FULL). Errors: kStateBusy
+/// (another process holds the lock past the timeout), kStateSchema, kPermissionDenied, kNoSpace, kCorrupt (not a
+/// database, or a damaged one), kNotFound (read_only, and no file), kIo.
 class Database {
  public:
   static Result<std::unique_ptr<Database>> Open(const OpenOptions& options);

@@ -189,23 +189,26 @@ class SqliteDatabase : public Database {
   Result<void> Migrate(const std::string& part, const std::vector<Migration>& migrations) override {
     const auto newest = static_cast<int64_t>(migrations.size());
     return Write([&](Connection& db) -> Result<void> {
-      QUERN_TRY(db.Execute("CREATE TABLE IF NOT EXISTS schema_version (part VARCHAR(64) NOT NULL, version BIGINT NOT NULL, "
-                           "what TEXT NOT NULL, PRIMARY KEY (part, version))"));
+      QUERN_TRY(
+          db.Execute("CREATE TABLE IF NOT EXISTS schema_version (part VARCHAR(64) NOT NULL, version BIGINT NOT NULL, "
+                     "what TEXT NOT NULL, PRIMARY KEY (part, version))"));
       auto rows = QUERN_TRY(db.Query("SELECT max(version) FROM schema_version WHERE part = :p1", {part}));
       const int64_t present = rows.at(0).Int(0);
       if (present > newest) {
-        return Fail(Error(ErrorCode::kStateSchema,
-                          fmt::format("metadata database {} was made by a newer version of Quern (schema {} of '{}', this "
-                                      "program knows {})",
-                                      location_, present, part, newest))
-                        .Hint("use that version, or name another database by `state:` of the target"));
+        return Fail(
+            Error(ErrorCode::kStateSchema,
+                  fmt::format("metadata database {} was made by a newer version of Quern (schema {} of '{}', this "
+                              "program knows {})",
+                              location_, present, part, newest))
+                .Hint("use that version, or name another database by `state:` of the target"));
       }
       for (int64_t version = present + 1; version <= newest; ++version) {
         const Migration& step = migrations[static_cast<size_t>(version - 1)];
         for (const auto& statement : step.statements) {
           QUERN_TRY_CONTEXT(db.Execute(statement), fmt::format("schema {} of '{}' ({})", version, part, step.what));
         }
-        QUERN_TRY(db.Execute("INSERT INTO schema_version (part, version, what) VALUES (:p1, :p2, :p3)", {part, version, step.what}));
+        QUERN_TRY(db.Execute("INSERT INTO schema_version (part, version, what) VALUES (:p1, :p2, :p3)",
+                             {part, version, step.what}));
       }
       return {};
     });
@@ -245,7 +248,8 @@ class SqliteDatabase : public Database {
     return {};
   }
 
-  Result<void> Transaction(SqliteConnection& connection, std::string_view begin, const std::function<Result<void>(Connection&)>& work) {
+  Result<void> Transaction(SqliteConnection& connection, std::string_view begin,
+                           const std::function<Result<void>(Connection&)>& work) {
     QUERN_TRY(connection.Execute(begin, {}));
     auto done = work(connection);
     if (done) {

@@ -70,14 +70,13 @@ Result<delta::StringMap> PropertiesOf(
     }
     if (expression->GetExpressionClass() == duck::ExpressionClass::CONSTANT) {
       properties[key] = TextOf(expression->Cast<duck::ConstantExpression>().value);
-    } else if (expression->GetExpressionClass() ==
-               duck::ExpressionClass::COLUMN_REF) {  // a word without quotes
+    } else if (expression->GetExpressionClass() == duck::ExpressionClass::COLUMN_REF) {  // a word without quotes
       properties[key] = expression->Cast<duck::ColumnRefExpression>().GetColumnName();
     } else if (expression->GetExpressionClass() == duck::ExpressionClass::CAST) {
       properties[key] = EqualsIgnoreCase(expression->ToString(), "CAST('t' AS BOOLEAN)") ? "true" : "false";
     } else {
-      return Fail(Error(ErrorCode::kSqlBind,
-                        fmt::format("the value of the table property '{}' is not a constant", key)));
+      return Fail(
+          Error(ErrorCode::kSqlBind, fmt::format("the value of the table property '{}' is not a constant", key)));
     }
   }
   return properties;
@@ -109,17 +108,15 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::LookupEntry(duck::CatalogTra
     if (EqualsIgnoreCase(at->Unit(), "version")) {
       version = value.DefaultCastAs(duck::LogicalType::BIGINT).GetValue<int64_t>();
     } else if (EqualsIgnoreCase(at->Unit(), "timestamp")) {
-      const auto moment = value.CastAs(transaction.GetContext(), duck::LogicalType::TIMESTAMP_TZ)
-                              .GetValueUnsafe<duck::timestamp_t>();
+      const auto moment =
+          value.CastAs(transaction.GetContext(), duck::LogicalType::TIMESTAMP_TZ).GetValueUnsafe<duck::timestamp_t>();
       auto found = delta::VersionAt(tx.storage().TableOf(name, folder), FromMicros(moment.value));
       if (!found) engine::ThrowToDuckDb(NameTable(std::move(found).error(), name, folder));
       version = *found;
     } else {
-      Throw(ErrorCode::kSqlBind, fmt::format("AT ({} => ...) is not known", at->Unit()),
-            "use VERSION or TIMESTAMP");
+      Throw(ErrorCode::kSqlBind, fmt::format("AT ({} => ...) is not known", at->Unit()), "use VERSION or TIMESTAMP");
     }
-    return tx.EntryOf(*this, state->name, OrThrow(tx.storage().LoadVersion(name, folder, version)), false)
-        .get();
+    return tx.EntryOf(*this, state->name, OrThrow(tx.storage().LoadVersion(name, folder, version)), false).get();
   }
   if (auto* view = tx.View(*this, asked)) {
     if (at) Throw(ErrorCode::kSqlBind, fmt::format("{}.{} is a view: it has no versions", name, view->name));
@@ -173,8 +170,7 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::CreateTable(duck::CatalogTra
   const std::string full = name + "." + info.table;
   OrThrow(Storage::CheckName(info.table, "table"));
   if (!delta().storage().FindSchema(name)) OrThrow(delta().storage().CreateSchema(name));
-  if (tx.View(*this, info.table))
-    Throw(ErrorCode::kSqlBind, fmt::format("{} is a view", full), "drop the view first");
+  if (tx.View(*this, info.table)) Throw(ErrorCode::kSqlBind, fmt::format("{} is a view", full), "drop the view first");
   auto* existing = tx.Table(*this, info.table);
   if (existing && info.on_conflict == duck::OnCreateConflict::IGNORE_ON_CONFLICT) return nullptr;
   if (existing && info.on_conflict != duck::OnCreateConflict::REPLACE_ON_CONFLICT) {
@@ -185,8 +181,7 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::CreateTable(duck::CatalogTra
   for (const auto& column : info.columns.Logical()) {
     if (column.Generated())
       Throw(ErrorCode::kSqlBind,
-            fmt::format("{}: the column {} is generated; a Delta table here has no such columns", full,
-                        column.Name()));
+            fmt::format("{}: the column {} is generated; a Delta table here has no such columns", full, column.Name()));
     if (column.HasDefaultValue()) {
       Throw(ErrorCode::kSqlBind,
             fmt::format("{}: the column {} has a default; a Delta table here has none", full, column.Name()),
@@ -217,16 +212,13 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::CreateTable(duck::CatalogTra
   Json partitions = Json::array();
   for (const auto& key : info.partition_keys) {
     if (key->GetExpressionClass() != duck::ExpressionClass::COLUMN_REF) {
-      Throw(ErrorCode::kSqlBind,
-            fmt::format("{}: PARTITIONED BY takes columns, not {}", full, key->ToString()));
+      Throw(ErrorCode::kSqlBind, fmt::format("{}: PARTITIONED BY takes columns, not {}", full, key->ToString()));
     }
     const auto* field = schema.Find(key->Cast<duck::ColumnRefExpression>().GetColumnName());
     if (!field)
-      Throw(ErrorCode::kSqlBind,
-            fmt::format("{}: there is no column {} to partition by", full, key->ToString()));
+      Throw(ErrorCode::kSqlBind, fmt::format("{}: there is no column {} to partition by", full, key->ToString()));
     if (field->type.nested())
-      Throw(ErrorCode::kSqlBind,
-            fmt::format("{}: {} is nested: it cannot be partitioned by", full, field->name));
+      Throw(ErrorCode::kSqlBind, fmt::format("{}: {} is nested: it cannot be partitioned by", full, field->name));
     view->metadata.partition_columns.push_back(field->name);
     partitions.push_back(field->name);
   }
@@ -237,8 +229,7 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::CreateTable(duck::CatalogTra
   view->metadata.schema_string = delta::PrintSchema(schema);
   view->schema = std::make_shared<const delta::StructType>(std::move(schema));
   view->mapping = OrThrow(delta::ColumnMappingOf(view->metadata));
-  (void)OrThrow(
-      delta::ProtocolFor(*view->schema, view->metadata.configuration));  // what cannot be written fails here
+  (void)OrThrow(delta::ProtocolFor(*view->schema, view->metadata.configuration));  // what cannot be written fails here
 
   Step step;
   const bool replace = info.on_conflict == duck::OnCreateConflict::REPLACE_ON_CONFLICT;
@@ -298,13 +289,11 @@ void DeltaSchema::Comment(DeltaTransaction& tx, duck::AlterInfo& info) {
                                        : info.Cast<duck::SetCommentInfo>().comment_value;
   if (auto* view = tx.View(*this, info.name)) {
     if (of_column)
-      Throw(ErrorCode::kSqlBind,
-            fmt::format("{}.{} is a view: its columns have no comments", name, info.name));
+      Throw(ErrorCode::kSqlBind, fmt::format("{}.{} is a view: its columns have no comments", name, info.name));
     std::string sql = view->sql.substr(0, view->sql.rfind("\nCOMMENT ON VIEW "));
     if (!sql.ends_with('\n')) sql += '\n';
     if (!value.IsNull()) {
-      sql += fmt::format("COMMENT ON VIEW {} IS {};\n", QuoteIdentifier(view->name),
-                         QuoteLiteral(value.ToString()));
+      sql += fmt::format("COMMENT ON VIEW {} IS {};\n", QuoteIdentifier(view->name), QuoteLiteral(value.ToString()));
     }
     return tx.SetView(*this, view->name, std::move(sql));
   }
@@ -362,8 +351,7 @@ void DeltaSchema::Alter(duck::CatalogTransaction transaction, duck::AlterInfo& i
   AlterTable(tx, *state, info);
 }
 
-void DeltaSchema::AlterTable(DeltaTransaction& tx, DeltaTransaction::TableState& state,
-                             duck::AlterInfo& info) {
+void DeltaSchema::AlterTable(DeltaTransaction& tx, DeltaTransaction::TableState& state, duck::AlterInfo& info) {
   const std::string full = name + "." + state.name;
   auto& table = *tx.Entry(state);
   auto set_schema = [](TableView& view, delta::StructType schema) {
@@ -394,8 +382,7 @@ void DeltaSchema::AlterTable(DeltaTransaction& tx, DeltaTransaction::TableState&
       step.parameters = {
           {"columns",
            Json::array(
-               {{{"column",
-                  {{"name", field.name}, {"type", delta::DataTypeToJson(field.type)}, {"nullable", true}}}}})
+               {{{"column", {{"name", field.name}, {"type", delta::DataTypeToJson(field.type)}, {"nullable", true}}}}})
                .dump()}};
       return tx.Change(table, std::move(step), true, [&](TableView& view) {
         delta::StructType schema = *view.schema;
@@ -496,8 +483,7 @@ duck::optional_ptr<duck::SchemaCatalogEntry> DeltaCatalog::LookupSchema(duck::Ca
   return nullptr;
 }
 
-void DeltaCatalog::ScanSchemas(duck::ClientContext&,
-                               std::function<void(duck::SchemaCatalogEntry&)> callback) {
+void DeltaCatalog::ScanSchemas(duck::ClientContext&, std::function<void(duck::SchemaCatalogEntry&)> callback) {
   callback(*Schema(GetDefaultSchema()));
   for (const auto& name : storage_->Schemas()) {
     if (auto* schema = Schema(name); schema && !EqualsIgnoreCase(name, GetDefaultSchema())) callback(*schema);
@@ -544,8 +530,7 @@ duck::DatabaseSize DeltaCatalog::GetDatabaseSize(duck::ClientContext&) {
 
 duck::ErrorData DeltaCatalog::SupportsCreateTable(duck::BoundCreateTableInfo& info) {
   if (!info.Base().sort_keys.empty()) {
-    return duck::ErrorData(duck::ExceptionType::BINDER,
-                           "SORTED BY is not supported: write the rows with ORDER BY");
+    return duck::ErrorData(duck::ExceptionType::BINDER, "SORTED BY is not supported: write the rows with ORDER BY");
   }
   return duck::ErrorData();
 }
@@ -561,8 +546,8 @@ class CatalogExtension : public duck::StorageExtension {
  public:
   explicit CatalogExtension(std::shared_ptr<Storage> storage) {
     storage_info = duck::make_shared_ptr<CatalogExtensionInfo>(std::move(storage));
-    attach = [](duck::optional_ptr<duck::StorageExtensionInfo> info, duck::ClientContext&,
-                duck::AttachedDatabase& db, const std::string&, duck::AttachInfo& attached,
+    attach = [](duck::optional_ptr<duck::StorageExtensionInfo> info, duck::ClientContext&, duck::AttachedDatabase& db,
+                const std::string&, duck::AttachInfo& attached,
                 duck::AttachOptions& options) -> duck::unique_ptr<duck::Catalog> {
       for (const auto& [name, value] : options.options) {
         if (!EqualsIgnoreCase(name, "type"))
@@ -579,8 +564,7 @@ class CatalogExtension : public duck::StorageExtension {
       }
       return duck::make_uniq<DeltaCatalog>(db, known->ForRoot(attached.path));
     };
-    create_transaction_manager = [](duck::optional_ptr<duck::StorageExtensionInfo>,
-                                    duck::AttachedDatabase& db,
+    create_transaction_manager = [](duck::optional_ptr<duck::StorageExtensionInfo>, duck::AttachedDatabase& db,
                                     duck::Catalog& catalog) -> duck::unique_ptr<duck::TransactionManager> {
       return duck::make_uniq<DeltaTransactionManager>(db, catalog.Cast<DeltaCatalog>());
     };

@@ -36,8 +36,8 @@ class SessionState : public duck::ClientContextState {
 /// One table at one state, as the binder sees it. Lives as long as the transaction that made it.
 class DeltaTable : public duck::TableCatalogEntry {
  public:
-  DeltaTable(duck::Catalog& catalog, duck::SchemaCatalogEntry& schema, duck::CreateTableInfo& info,
-             TableViewPtr view, bool current)
+  DeltaTable(duck::Catalog& catalog, duck::SchemaCatalogEntry& schema, duck::CreateTableInfo& info, TableViewPtr view,
+             bool current)
       : TableCatalogEntry(catalog, schema, info), view_(std::move(view)), current_(current) {}
 
   const TableViewPtr& view() const { return view_; }
@@ -105,15 +105,13 @@ class DeltaTransaction : public duck::Transaction {
   TableState* Table(DeltaSchema& schema, const std::string& name);
   ViewState* View(DeltaSchema& schema, const std::string& name);
   duck::optional_ptr<DeltaTable> Entry(TableState& state);
-  duck::optional_ptr<DeltaTable> EntryOf(DeltaSchema& schema, const std::string& name, TableViewPtr view,
-                                         bool current);
+  duck::optional_ptr<DeltaTable> EntryOf(DeltaSchema& schema, const std::string& name, TableViewPtr view, bool current);
   /// The entry made for a state, by its id.
   duck::optional_ptr<DeltaTable> EntryById(uint64_t view_id);
   /// Tables and views that the transaction sees, by name.
   std::set<std::string> Names(DeltaSchema& schema);
 
-  TableState& Create(DeltaSchema& schema, const std::string& name, std::shared_ptr<TableView> view,
-                     Step step);
+  TableState& Create(DeltaSchema& schema, const std::string& name, std::shared_ptr<TableView> view, Step step);
   void SetView(DeltaSchema& schema, const std::string& name, std::string sql);
   void DropTable(TableState& state);
   void DropView(ViewState& state);
@@ -123,8 +121,7 @@ class DeltaTransaction : public duck::Transaction {
   void KeepSchema(const std::string& schema);
   void Rename(TableState& state, const std::string& to);
   /// Replaces what the transaction sees of a table by `change` of it.
-  void Change(const DeltaTable& table, Step step, bool metadata,
-              const std::function<void(TableView&)>& change);
+  void Change(const DeltaTable& table, Step step, bool metadata, const std::function<void(TableView&)>& change);
   /// A statement wrote to the table, but no row.
   void Touch(const DeltaTable& table, Step step);
   /// A scan of the table's state was run with this filter: later decides on conflicts.
@@ -210,9 +207,7 @@ class DeltaSchema : public duck::SchemaCatalogEntry {
   Entry CreateIndex(duck::CatalogTransaction, duck::CreateIndexInfo&, duck::TableCatalogEntry&) override {
     Refuse("indexes");
   }
-  Entry CreateFunction(duck::CatalogTransaction, duck::CreateFunctionInfo&) override {
-    Refuse("macros and functions");
-  }
+  Entry CreateFunction(duck::CatalogTransaction, duck::CreateFunctionInfo&) override { Refuse("macros and functions"); }
   Entry CreateSequence(duck::CatalogTransaction, duck::CreateSequenceInfo&) override { Refuse("sequences"); }
   Entry CreateTableFunction(duck::CatalogTransaction, duck::CreateTableFunctionInfo&) override {
     Refuse("table functions");
@@ -220,12 +215,8 @@ class DeltaSchema : public duck::SchemaCatalogEntry {
   Entry CreateCopyFunction(duck::CatalogTransaction, duck::CreateCopyFunctionInfo&) override {
     Refuse("copy functions");
   }
-  Entry CreatePragmaFunction(duck::CatalogTransaction, duck::CreatePragmaFunctionInfo&) override {
-    Refuse("pragmas");
-  }
-  Entry CreateCollation(duck::CatalogTransaction, duck::CreateCollationInfo&) override {
-    Refuse("collations");
-  }
+  Entry CreatePragmaFunction(duck::CatalogTransaction, duck::CreatePragmaFunctionInfo&) override { Refuse("pragmas"); }
+  Entry CreateCollation(duck::CatalogTransaction, duck::CreateCollationInfo&) override { Refuse("collations"); }
   Entry CreateType(duck::CatalogTransaction, duck::CreateTypeInfo&) override { Refuse("types"); }
   [[noreturn]] static void Refuse(const char* what);
 
@@ -254,8 +245,7 @@ class DeltaCatalog : public duck::Catalog {
 
   duck::optional_ptr<duck::CatalogEntry> CreateSchema(duck::CatalogTransaction transaction,
                                                       duck::CreateSchemaInfo& info) override;
-  void ScanSchemas(duck::ClientContext& context,
-                   std::function<void(duck::SchemaCatalogEntry&)> callback) override;
+  void ScanSchemas(duck::ClientContext& context, std::function<void(duck::SchemaCatalogEntry&)> callback) override;
   duck::optional_ptr<duck::SchemaCatalogEntry> LookupSchema(duck::CatalogTransaction transaction,
                                                             const duck::EntryLookupInfo& lookup,
                                                             duck::OnEntryNotFound if_not_found) override;
@@ -282,16 +272,15 @@ class DeltaCatalog : public duck::Catalog {
                                      duck::PhysicalOperator&) override;
   duck::PhysicalOperator& PlanUpdate(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalUpdate&,
                                      duck::PhysicalOperator&) override;
-  duck::PhysicalOperator& PlanMergeInto(duck::ClientContext&, duck::PhysicalPlanGenerator&,
-                                        duck::LogicalMergeInto&, duck::PhysicalOperator&) override;
+  duck::PhysicalOperator& PlanMergeInto(duck::ClientContext&, duck::PhysicalPlanGenerator&, duck::LogicalMergeInto&,
+                                        duck::PhysicalOperator&) override;
 
  private:
   void DropSchema(duck::ClientContext& context, duck::DropInfo& info) override;
 
   std::shared_ptr<Storage> storage_;
   std::mutex mutex_;
-  std::map<std::string, duck::unique_ptr<DeltaSchema>>
-      schemas_;  // by the folder's own spelling; entries stay for good
+  std::map<std::string, duck::unique_ptr<DeltaSchema>> schemas_;  // by the folder's own spelling; entries stay for good
 };
 
 /// The properties of WITH (...) in the log's own spelling. Errors: kSqlBind for values that are no constants.

@@ -65,8 +65,7 @@ std::optional<ColumnPath> PathOf(const Expression& expression, const ScanColumns
   switch (expression.GetExpressionClass()) {
     case ExpressionClass::BOUND_COLUMN_REF: {
       const auto& binding = expression.Cast<duck::BoundColumnRefExpression>().binding;
-      if (binding.table_index != columns.table_index || binding.column_index >= columns.ids.size())
-        return std::nullopt;
+      if (binding.table_index != columns.table_index || binding.column_index >= columns.ids.size()) return std::nullopt;
       const auto column = columns.ids[binding.column_index];
       if (column >= columns.schema->fields.size()) return std::nullopt;  // virtual columns too
       return ColumnPath{columns.schema->fields[column].name};
@@ -133,9 +132,8 @@ Predicate Translate(const Expression& expression, const ScanColumns& columns) {
       const auto& conjunction = expression.Cast<duck::BoundConjunctionExpression>();
       std::vector<Predicate> parts;
       for (const auto& child : conjunction.children) parts.push_back(Translate(*child, columns));
-      return conjunction.GetExpressionType() == ExpressionType::CONJUNCTION_AND
-                 ? Predicate::And(std::move(parts))
-                 : Predicate::Or(std::move(parts));
+      return conjunction.GetExpressionType() == ExpressionType::CONJUNCTION_AND ? Predicate::And(std::move(parts))
+                                                                                : Predicate::Or(std::move(parts));
     }
     case ExpressionClass::BOUND_OPERATOR: {
       const auto& op = expression.Cast<duck::BoundOperatorExpression>();
@@ -200,8 +198,7 @@ Predicate Translate(const duck::TableFilter& filter, const ColumnPath& path) {
     }
     case duck::TableFilterType::OPTIONAL_FILTER: {  // it may be passed over, but holds
       const auto* optional = dynamic_cast<const duck::OptionalFilter*>(&filter);
-      return optional && optional->child_filter ? Translate(*optional->child_filter, path)
-                                                : Predicate::Unknown();
+      return optional && optional->child_filter ? Translate(*optional->child_filter, path) : Predicate::Unknown();
     }
     case duck::TableFilterType::IN_FILTER: {
       std::vector<delta::Literal> values;

@@ -30,8 +30,7 @@ Error FromDuck(const duck::ErrorData& data, const std::string& location) {
   if (error.code() == ErrorCode::kSqlExecution || error.code() == ErrorCode::kSqlBind ||
       error.code() == ErrorCode::kIo) {
     std::error_code ignored;
-    if (!std::filesystem::exists(location, ignored))
-      return Error(ErrorCode::kNotFound, location + " is not there");
+    if (!std::filesystem::exists(location, ignored)) return Error(ErrorCode::kNotFound, location + " is not there");
     if (error.code() != ErrorCode::kIo || error.message().find("Parquet") != std::string::npos ||
         error.message().find("magic") != std::string::npos) {
       return Named(Error(ErrorCode::kCorrupt, error.message()), location);
@@ -237,10 +236,8 @@ std::string Expression(const std::vector<ColumnSpec>& columns, size_t at) {
   std::vector<std::string> fields;
   const std::string prefix = columns[at].path + ".";
   for (size_t i = 0; i < columns.size(); i++) {
-    if (!columns[i].path.starts_with(prefix) || columns[i].path.find('.', prefix.size()) != std::string::npos)
-      continue;
-    fields.push_back(QuoteIdentifier(columns[i].path.substr(prefix.size())) +
-                     " := " + Expression(columns, i));
+    if (!columns[i].path.starts_with(prefix) || columns[i].path.find('.', prefix.size()) != std::string::npos) continue;
+    fields.push_back(QuoteIdentifier(columns[i].path.substr(prefix.size())) + " := " + Expression(columns, i));
   }
   return fmt::format("CASE WHEN {} THEN struct_pack({}) END", name, Join(fields, ", "));
 }
@@ -263,10 +260,10 @@ class DuckParquetIo : public delta::ParquetIo {
       for (const auto& column : columns) {
         const auto path = Split(column.path, '.');
         if (!Find(there, path)) {
-          expressions.push_back(fmt::format(
-              "NULL::{}", column.type == ColumnType::kInteger || column.type == ColumnType::kBoolean
-                              ? "BIGINT"
-                              : SqlType(column.type)));
+          expressions.push_back(
+              fmt::format("NULL::{}", column.type == ColumnType::kInteger || column.type == ColumnType::kBoolean
+                                          ? "BIGINT"
+                                          : SqlType(column.type)));
           continue;
         }
         std::string name = QuoteIdentifier(path[0]);

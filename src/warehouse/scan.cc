@@ -112,8 +112,7 @@ class FileList : public duck::MultiFileList {
   duck::unique_ptr<duck::MultiFileList> ComplexFilterPushdown(
       duck::ClientContext&, const duck::MultiFileOptions&, duck::MultiFilePushdownInfo& info,
       duck::vector<duck::unique_ptr<duck::Expression>>& filters) const override {
-    ScanColumns columns{
-        info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
+    ScanColumns columns{info.table_index, {info.column_ids.begin(), info.column_ids.end()}, view().schema.get()};
     auto pruned = Prune(PredicateOf(filters, columns), true);
     if (pruned) {  // EXPLAIN says so
       info.extra_info.file_filters = dynamic_cast<FileList&>(*pruned).predicate().ToString();
@@ -122,8 +121,7 @@ class FileList : public duck::MultiFileList {
     }
     return pruned;
   }
-  duck::unique_ptr<duck::MultiFileList> DynamicFilterPushdown(duck::ClientContext&,
-                                                              const duck::MultiFileOptions&,
+  duck::unique_ptr<duck::MultiFileList> DynamicFilterPushdown(duck::ClientContext&, const duck::MultiFileOptions&,
                                                               const duck::vector<std::string>&,
                                                               const duck::vector<duck::LogicalType>&,
                                                               const duck::vector<duck::column_t>& column_ids,
@@ -134,8 +132,7 @@ class FileList : public duck::MultiFileList {
 
  private:
   duck::unique_ptr<duck::MultiFileList> Prune(const delta::Predicate& predicate, bool remember) const {
-    if (predicate.kind() == delta::Predicate::Kind::kTrue ||
-        predicate.kind() == delta::Predicate::Kind::kUnknown)
+    if (predicate.kind() == delta::Predicate::Kind::kTrue || predicate.kind() == delta::Predicate::Kind::kUnknown)
       return nullptr;
     const delta::FilePredicate judge(predicate, *view().schema, view().metadata.partition_columns);
     std::vector<idx_t> kept;
@@ -185,8 +182,7 @@ class Reader : public MultiFileReader {
     copy->function_name = function_name;
     return copy;
   }
-  duck::shared_ptr<duck::MultiFileList> CreateFileList(duck::ClientContext&,
-                                                       const duck::vector<std::string>& names,
+  duck::shared_ptr<duck::MultiFileList> CreateFileList(duck::ClientContext&, const duck::vector<std::string>& names,
                                                        const duck::FileGlobInput&) override {
     if (!scanned_.view) {
       std::lock_guard lock(States::Get().mutex);
@@ -210,8 +206,7 @@ class Reader : public MultiFileReader {
     return true;
   }
 
-  duck::ReaderInitializeType InitializeReader(duck::MultiFileReaderData& data,
-                                              const duck::MultiFileBindData& bind,
+  duck::ReaderInitializeType InitializeReader(duck::MultiFileReaderData& data, const duck::MultiFileBindData& bind,
                                               const duck::vector<duck::MultiFileColumnDefinition>&,
                                               const duck::vector<duck::ColumnIndex>& ids,
                                               duck::optional_ptr<duck::TableFilterSet> filters,
@@ -248,9 +243,9 @@ class Reader : public MultiFileReader {
       if (cast.return_type.id() != duck::LogicalTypeId::TIMESTAMP_TZ ||
           cast.child->return_type.id() != duck::LogicalTypeId::TIMESTAMP)
         return;
-      expression = duck::make_uniq<duck::BoundCastExpression>(
-          std::move(cast.child), duck::LogicalType::TIMESTAMP_TZ,
-          duck::BoundCastInfo(duck::DefaultCasts::ReinterpretCast), false);
+      expression =
+          duck::make_uniq<duck::BoundCastExpression>(std::move(cast.child), duck::LogicalType::TIMESTAMP_TZ,
+                                                     duck::BoundCastInfo(duck::DefaultCasts::ReinterpretCast), false);
     };
     for (auto& expression : data.expressions) mend(expression);
     for (auto& entry : data.reader->expression_map) mend(entry.second);
@@ -260,8 +255,8 @@ class Reader : public MultiFileReader {
  private:
   // Which of the file's columns is a field. Not by DuckDB's own mapping: by field id it stops at the first
   // column without one, and it knows one kind of mapping for a whole file.
-  const duck::MultiFileColumnDefinition* Find(
-      const delta::StructField& field, const duck::vector<duck::MultiFileColumnDefinition>& locals) const {
+  const duck::MultiFileColumnDefinition* Find(const delta::StructField& field,
+                                              const duck::vector<duck::MultiFileColumnDefinition>& locals) const {
     for (const auto& local : locals) {
       if (scanned_.view->mapping == delta::ColumnMapping::kId) {
         if (!local.identifier.IsNull() && local.identifier.type().id() == duck::LogicalTypeId::INTEGER &&
@@ -289,8 +284,7 @@ class Reader : public MultiFileReader {
         }
         break;
       case delta::TypeId::kArray:
-        if (!local->children.empty())
-          column.children.push_back(Resolve("element", *type.element, &local->children[0]));
+        if (!local->children.empty()) column.children.push_back(Resolve("element", *type.element, &local->children[0]));
         break;
       case delta::TypeId::kMap:
         if (!local->children.empty() && local->children[0].children.size() == 2) {
@@ -339,8 +333,7 @@ void Serialize(duck::Serializer& serializer, const duck::optional_ptr<duck::Func
 }
 
 // In the same process and transaction: the state is found by its id.
-duck::unique_ptr<duck::FunctionData> Deserialize(duck::Deserializer& deserializer,
-                                                 duck::TableFunction& function) {
+duck::unique_ptr<duck::FunctionData> Deserialize(duck::Deserializer& deserializer, duck::TableFunction& function) {
   auto& context = deserializer.Get<duck::ClientContext&>();
   const auto catalog_name = deserializer.ReadProperty<std::string>(100, "catalog");
   const auto schema = deserializer.ReadProperty<std::string>(101, "schema");
@@ -416,8 +409,7 @@ duck::TableFunction ScanOf(duck::ClientContext& context, Scanned scanned,
   };
   function.get_row_id_columns = [](duck::ClientContext&,
                                    duck::optional_ptr<duck::FunctionData>) -> duck::vector<duck::column_t> {
-    return {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX,
-            MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER};
+    return {MultiFileReader::COLUMN_IDENTIFIER_FILE_INDEX, MultiFileReader::COLUMN_IDENTIFIER_FILE_ROW_NUMBER};
   };
   function.get_partition_stats = CountsFromLog;
   duck::vector<duck::Value> inputs{duck::Value("")};
@@ -471,19 +463,17 @@ std::string ScannableState::Sql() const {
 void RegisterScan(duck::DatabaseInstance& db) {
   duck::ExtensionLoader loader(db, "quern");
   // Its name must be in the system catalog for a copy of a plan to find it.
-  duck::TableFunction scan(
-      kScan, {duck::LogicalType::VARCHAR}, nullptr,
-      [](duck::ClientContext&, duck::TableFunctionBindInput&, duck::vector<duck::LogicalType>&,
-         duck::vector<std::string>&) -> duck::unique_ptr<duck::FunctionData> {
-        throw duck::BinderException("%s is internal", kScan);
-      });
+  duck::TableFunction scan(kScan, {duck::LogicalType::VARCHAR}, nullptr,
+                           [](duck::ClientContext&, duck::TableFunctionBindInput&, duck::vector<duck::LogicalType>&,
+                              duck::vector<std::string>&) -> duck::unique_ptr<duck::FunctionData> {
+                             throw duck::BinderException("%s is internal", kScan);
+                           });
   scan.serialize = Serialize;
   scan.deserialize = Deserialize;
   loader.RegisterFunction(scan);
 
-  duck::TableFunction state = loader.GetTableFunction("parquet_scan")
-                                  .Cast<duck::TableFunctionCatalogEntry>()
-                                  .functions.GetFunctionByOffset(0);
+  duck::TableFunction state =
+      loader.GetTableFunction("parquet_scan").Cast<duck::TableFunctionCatalogEntry>().functions.GetFunctionByOffset(0);
   state.name = kState;
   state.get_multi_file_reader = Reader::Create;
   state.statistics = nullptr;

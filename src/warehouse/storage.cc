@@ -94,8 +94,7 @@ Result<void> Storage::DropSchema(const std::string& schema) {
 }
 
 std::vector<std::string> Storage::Tables(const std::string& schema) const {
-  return Entries(root_ / schema,
-                 [](const fs::directory_entry& entry) { return IsTableFolder(entry.path()); });
+  return Entries(root_ / schema, [](const fs::directory_entry& entry) { return IsTableFolder(entry.path()); });
 }
 
 std::vector<std::string> Storage::Views(const std::string& schema) const {
@@ -120,8 +119,8 @@ std::optional<std::string> Storage::FindView(const std::string& schema, std::str
 
 Result<void> Storage::CheckName(std::string_view name, std::string_view what) {
   auto refuse = [&](std::string_view why) {
-    return Fail(Error(ErrorCode::kInvalidArgument,
-                      fmt::format("'{}' cannot be the name of a {}: {}", name, what, why)));
+    return Fail(
+        Error(ErrorCode::kInvalidArgument, fmt::format("'{}' cannot be the name of a {}: {}", name, what, why)));
   };
   if (name.empty()) return refuse("it is empty");
   if (name[0] == '.') return refuse("it begins with a dot");
@@ -164,8 +163,7 @@ Result<TableViewPtr> Storage::Load(const std::string& schema, const std::string&
   return Remember(schema, table, *std::move(snapshot));
 }
 
-TableViewPtr Storage::Remember(const std::string& schema, const std::string& table,
-                               delta::SnapshotPtr snapshot) {
+TableViewPtr Storage::Remember(const std::string& schema, const std::string& table, delta::SnapshotPtr snapshot) {
   Cached cached;
   auto commit = store_->Head(delta::CommitKey(snapshot->table(), snapshot->version()));
   cached.view = TableView::FromSnapshot(std::move(snapshot));
@@ -178,15 +176,13 @@ TableViewPtr Storage::Remember(const std::string& schema, const std::string& tab
   return cached.view;
 }
 
-Result<TableViewPtr> Storage::LoadVersion(const std::string& schema, const std::string& table,
-                                          int64_t version) {
+Result<TableViewPtr> Storage::LoadVersion(const std::string& schema, const std::string& table, int64_t version) {
   TableViewPtr newest = QUERN_TRY(Load(schema, table));
   if (newest->version() == version) return newest;
   const std::string key = fmt::format("{}/{}@{}#{}", schema, table, version, newest->metadata.id);
   {
     std::lock_guard lock(mutex_);
-    auto it =
-        std::find_if(older_.begin(), older_.end(), [&](const auto& entry) { return entry.first == key; });
+    auto it = std::find_if(older_.begin(), older_.end(), [&](const auto& entry) { return entry.first == key; });
     if (it != older_.end()) {
       older_.splice(older_.begin(), older_, it);
       return older_.front().second;
@@ -204,8 +200,7 @@ Result<TableViewPtr> Storage::LoadVersion(const std::string& schema, const std::
 void Storage::Forget(const std::string& schema, const std::string& table) {
   std::lock_guard lock(mutex_);
   newest_.erase(schema + "/" + table);
-  std::erase_if(older_,
-                [&](const auto& entry) { return entry.first.starts_with(schema + "/" + table + "@"); });
+  std::erase_if(older_, [&](const auto& entry) { return entry.first.starts_with(schema + "/" + table + "@"); });
 }
 
 // A rename makes it disappear as one.

@@ -24,8 +24,7 @@ class TableView {
   struct File {
     delta::DataFilePtr data;
     RowSetPtr overlay;
-    RowSetPtr
-        vector;  ///< the deletion vector's rows, when it was made in this process; else it is loaded at need
+    RowSetPtr vector;  ///< the deletion vector's rows, when it was made in this process; else it is loaded at need
   };
 
   static std::shared_ptr<TableView> FromSnapshot(delta::SnapshotPtr snapshot);

@@ -70,10 +70,9 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
   // it at use.
   auto broken = [&](const std::string& why) {
     const auto path = storage().ViewPath(schema.name, view.name).string();
-    engine::ThrowToDuckDb(
-        Error(ErrorCode::kCorrupt,
-              fmt::format("the definition of view {}.{} cannot be read: {}", schema.name, view.name, why))
-            .At({path, 0, 0}));
+    engine::ThrowToDuckDb(Error(ErrorCode::kCorrupt, fmt::format("the definition of view {}.{} cannot be read: {}",
+                                                                 schema.name, view.name, why))
+                              .At({path, 0, 0}));
   };
   duck::Parser parser;
   try {
@@ -94,8 +93,7 @@ DeltaTransaction::ViewState* DeltaTransaction::View(DeltaSchema& schema, const s
     if (parser.statements[i]->type != duck::StatementType::ALTER_STATEMENT)
       broken("it holds more than a view and its comments");
     auto& alter = *parser.statements[i]->Cast<duck::AlterStatement>().info;
-    if (alter.type == duck::AlterType::SET_COMMENT)
-      info.comment = alter.Cast<duck::SetCommentInfo>().comment_value;
+    if (alter.type == duck::AlterType::SET_COMMENT) info.comment = alter.Cast<duck::SetCommentInfo>().comment_value;
   }
   auto entry = duck::make_uniq<duck::ViewCatalogEntry>(schema.catalog, schema, info);
   view.entry = entry.get();
@@ -116,11 +114,9 @@ duck::optional_ptr<DeltaTable> DeltaTransaction::EntryOf(DeltaSchema& schema, co
   size_t index = 0;
   for (const auto& field : view->schema->fields) {
     auto type = SqlTypeOf(field.type);
-    if (!type)
-      engine::ThrowToDuckDb(NameTable(std::move(type).error(), schema.name, name + "." + field.name));
+    if (!type) engine::ThrowToDuckDb(NameTable(std::move(type).error(), schema.name, name + "." + field.name));
     duck::ColumnDefinition column(field.name, *type);
-    if (auto comment = field.metadata.find("comment");
-        comment != field.metadata.end() && comment->is_string()) {
+    if (auto comment = field.metadata.find("comment"); comment != field.metadata.end() && comment->is_string()) {
       column.SetComment(duck::Value(comment->get<std::string>()));
     }
     info.columns.AddColumn(std::move(column));
@@ -216,8 +212,7 @@ void DeltaTransaction::DropTable(TableState& state) {
   state.now = nullptr;
   state.entry = nullptr;
   state.steps.clear();
-  if (state.base || state.folder != state.name)
-    folder_changes_.push_back({state.schema->name, state.name, ""});
+  if (state.base || state.folder != state.name) folder_changes_.push_back({state.schema->name, state.name, ""});
 }
 
 void DeltaTransaction::DropView(ViewState& state) {
@@ -238,9 +233,8 @@ void DeltaTransaction::DropSchema(DeltaSchema& schema) {
 
 bool DeltaTransaction::SchemaDropped(const std::string& schema) const {
   std::lock_guard lock(mutex_);
-  return std::any_of(folder_changes_.begin(), folder_changes_.end(), [&](const FolderChange& change) {
-    return change.schema == schema && change.table.empty();
-  });
+  return std::any_of(folder_changes_.begin(), folder_changes_.end(),
+                     [&](const FolderChange& change) { return change.schema == schema && change.table.empty(); });
 }
 
 void DeltaTransaction::KeepSchema(const std::string& schema) {
@@ -267,8 +261,8 @@ void DeltaTransaction::Rename(TableState& state, const std::string& to) {
 DeltaTransaction::TableState& DeltaTransaction::StateOf(const DeltaTable& table) {
   auto it = tables_.find(Lower(table.ParentSchema().name + "/" + table.name));
   if (it == tables_.end() || !it->second.now) {
-    engine::ThrowToDuckDb(Error(ErrorCode::kTableNotFound,
-                                fmt::format("{}.{} is gone", table.ParentSchema().name, table.name)));
+    engine::ThrowToDuckDb(
+        Error(ErrorCode::kTableNotFound, fmt::format("{}.{} is gone", table.ParentSchema().name, table.name)));
   }
   return it->second;
 }
@@ -430,8 +424,7 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
       metric("numAddedFiles", added);
       metric("numRemovedFiles", removed);
       metric("numCopiedRows", total.copied);
-      metric(total.operation == "DELETE" ? "numDeletedRows" : "numUpdatedRows",
-             total.deleted + total.updated);
+      metric(total.operation == "DELETE" ? "numDeletedRows" : "numUpdatedRows", total.deleted + total.updated);
     } else {
       metric("numFiles", added);
       if (removed > 0) metric("numRemovedFiles", removed);
@@ -483,16 +476,14 @@ void DeltaTransaction::CommitTables(SessionState& session) {
     };
     // Files that the log names, or may name, are not ours to delete.
     auto forget_files = [&] {
-      std::erase_if(written_,
-                    [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
+      std::erase_if(written_, [&](const Written& w) { return w.view->table.root == p.state->now->table.root; });
     };
     auto result = p.transaction.Commit(p.operation);
     if (!result) {
       if (MayBeCommitted(*p.state)) forget_files();
       fail(std::move(result).error());
     }
-    if (auto* conflict = std::get_if<delta::Conflicted>(&*result))
-      fail(conflict->ToError(p.state->now->table));
+    if (auto* conflict = std::get_if<delta::Conflicted>(&*result)) fail(conflict->ToError(p.state->now->table));
     auto& committed = std::get<delta::Committed>(*result);
     forget_files();
     if (committed.snapshot) storage().Remember(schema, p.state->folder, committed.snapshot);
@@ -513,8 +504,7 @@ void DeltaTransaction::CommitFolders() {
   for (auto& [key, view] : views_) {
     if (!view.changed) continue;
     const std::string& schema = view.schema->name;
-    OrThrow(view.there ? storage().WriteView(schema, view.name, view.sql)
-                       : storage().DropView(schema, view.name));
+    OrThrow(view.there ? storage().WriteView(schema, view.name, view.sql) : storage().DropView(schema, view.name));
   }
   for (const auto& change : folder_changes_) {
     if (change.table.empty()) {

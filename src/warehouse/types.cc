@@ -41,8 +41,7 @@ Result<LogicalType> SqlTypeOf(const DataType& type) {
       return LogicalType::DECIMAL(static_cast<uint8_t>(type.precision), static_cast<uint8_t>(type.scale));
     case TypeId::kStruct: {
       duck::child_list_t<LogicalType> children;
-      for (const auto& field : type.fields->fields)
-        children.emplace_back(field.name, QUERN_TRY(SqlTypeOf(field.type)));
+      for (const auto& field : type.fields->fields) children.emplace_back(field.name, QUERN_TRY(SqlTypeOf(field.type)));
       return LogicalType::STRUCT(std::move(children));
     }
     case TypeId::kArray:
@@ -57,8 +56,7 @@ Result<LogicalType> SqlTypeOf(const DataType& type) {
     case TypeId::kOther:
       break;
   }
-  return Fail(ErrorCode::kUnsupportedFeature,
-              fmt::format("the column type '{}' is not supported", type.ToString()));
+  return Fail(ErrorCode::kUnsupportedFeature, fmt::format("the column type '{}' is not supported", type.ToString()));
 }
 
 Result<DataType> DeltaTypeOf(const LogicalType& type) {
@@ -141,8 +139,7 @@ LogicalType Storable(const LogicalType& type) {
     case LogicalTypeId::ARRAY:
       return LogicalType::LIST(Storable(duck::ArrayType::GetChildType(type)));
     case LogicalTypeId::MAP:
-      return LogicalType::MAP(Storable(duck::MapType::KeyType(type)),
-                              Storable(duck::MapType::ValueType(type)));
+      return LogicalType::MAP(Storable(duck::MapType::KeyType(type)), Storable(duck::MapType::ValueType(type)));
     case LogicalTypeId::STRUCT: {
       if (duck::StructType::IsUnnamed(type)) return type;
       duck::child_list_t<LogicalType> children;
@@ -156,8 +153,7 @@ LogicalType Storable(const LogicalType& type) {
 }
 
 Result<delta::StructField> FieldOf(const std::string& name, const LogicalType& type, bool nullable) {
-  if (name.empty())
-    return Fail(Error(ErrorCode::kSqlBind, "a column or field has no name").Hint("give it one by AS"));
+  if (name.empty()) return Fail(Error(ErrorCode::kSqlBind, "a column or field has no name").Hint("give it one by AS"));
   delta::StructField field;
   field.name = name;
   field.type = QUERN_TRY_CONTEXT(DeltaTypeOf(type), name);

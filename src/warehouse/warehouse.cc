@@ -23,19 +23,14 @@ Json CommitKeys(const CommitContext& context) {
 
 class WarehouseSession : public Session {
  public:
-  WarehouseSession(engine::DuckDatabase& db, Storage& storage)
-      : storage_(storage), connection_(db.native()) {}
+  WarehouseSession(engine::DuckDatabase& db, Storage& storage) : storage_(storage), connection_(db.native()) {}
 
   using engine::Connection::Execute;
   Result<engine::QueryResult> Execute(std::string_view sql, const engine::ExecuteOptions& options) override {
     return connection_.Execute(sql, options);
   }
-  Result<void> Stream(std::string_view sql, engine::RowSink& sink) override {
-    return connection_.Stream(sql, sink);
-  }
-  Result<std::vector<engine::Column>> Describe(std::string_view query) override {
-    return connection_.Describe(query);
-  }
+  Result<void> Stream(std::string_view sql, engine::RowSink& sink) override { return connection_.Stream(sql, sink); }
+  Result<std::vector<engine::Column>> Describe(std::string_view query) override { return connection_.Describe(query); }
   void Interrupt() override { connection_.Interrupt(); }
 
   void SetContext(CommitContext context) override {
@@ -54,14 +49,13 @@ class WarehouseSession : public Session {
     while (!state.context.txns.empty()) {
       const TableName table = state.context.txns.front().table;
       auto of_table = [&](const CommitContext::Txn& txn) {
-        return EqualsIgnoreCase(txn.table.schema, table.schema) &&
-               EqualsIgnoreCase(txn.table.table, table.table);
+        return EqualsIgnoreCase(txn.table.schema, table.schema) && EqualsIgnoreCase(txn.table.table, table.table);
       };
       auto schema = storage_.FindSchema(table.schema);
       auto folder = schema ? storage_.FindTable(*schema, table.table) : std::nullopt;
       if (!folder)
-        return Fail(Error(ErrorCode::kTableNotFound, table.ToString() + " does not exist")
-                        .With("table", table.ToString()));
+        return Fail(
+            Error(ErrorCode::kTableNotFound, table.ToString() + " does not exist").With("table", table.ToString()));
       auto view = QUERN_TRY(storage_.Load(*schema, *folder));
       delta::TransactionOptions options;
       options.clock = &storage_.clock();
@@ -212,16 +206,14 @@ class DeltaWarehouse : public Warehouse {
       if (before != txn.version) plan->transaction.SetTxn(app_id, before);
     }
     for (const auto& txn : context.txns) {
-      if (EqualsIgnoreCase(txn.table.schema, found.schema) &&
-          EqualsIgnoreCase(txn.table.table, found.table)) {
+      if (EqualsIgnoreCase(txn.table.schema, found.schema) && EqualsIgnoreCase(txn.table.table, found.table)) {
         plan->transaction.SetTxn(txn.app_id, txn.version);
       }
     }
     plan->operation.extra.update(CommitKeys(context));
     auto result = plan->transaction.Commit(plan->operation);
     if (!result) return named(std::move(result).error());
-    if (auto* conflict = std::get_if<delta::Conflicted>(&*result))
-      return named(conflict->ToError(now->table));
+    if (auto* conflict = std::get_if<delta::Conflicted>(&*result)) return named(conflict->ToError(now->table));
     auto& committed = std::get<delta::Committed>(*result);
     if (committed.snapshot) storage_->Remember(found.schema, found.table, committed.snapshot);
     return committed.version;
@@ -246,12 +238,11 @@ class DeltaWarehouse : public Warehouse {
     if (auto found = FindIfThere(name)) return *found;
     auto schema = storage_->FindSchema(name.schema);
     if (schema && storage_->FindView(*schema, name.table)) {
-      return Fail(
-          Error(ErrorCode::kTableNotFound, name.ToString() + " is a view").With("table", name.ToString()));
+      return Fail(Error(ErrorCode::kTableNotFound, name.ToString() + " is a view").With("table", name.ToString()));
     }
     Error error(ErrorCode::kTableNotFound, name.ToString() + " does not exist");
-    std::string hint = schema ? DidYouMean(name.table, storage_->Tables(*schema))
-                              : DidYouMean(name.schema, storage_->Schemas());
+    std::string hint =
+        schema ? DidYouMean(name.table, storage_->Tables(*schema)) : DidYouMean(name.schema, storage_->Schemas());
     if (!hint.empty()) error = std::move(error).Hint(hint);
     return Fail(std::move(error).With("table", name.ToString()));
   }
@@ -276,8 +267,7 @@ Result<std::unique_ptr<Warehouse>> Warehouse::Open(const Options& given) {
   if (!options.root.has_filename()) options.root = options.root.parent_path();
   if (options.read_only) {
     if (!std::filesystem::is_directory(options.root, error)) {
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("the warehouse's folder {} does not exist", options.root.string()));
+      return Fail(ErrorCode::kNotFound, fmt::format("the warehouse's folder {} does not exist", options.root.string()));
     }
   } else {
     QUERN_TRY(io::MakeFolders(options.root));
@@ -300,9 +290,8 @@ Result<std::unique_ptr<Warehouse>> Warehouse::Open(const Options& given) {
     return Fail(engine::FromDuckDb(duck::ErrorData(e), ""));
   }
   auto connection = QUERN_TRY(db->Connect());
-  QUERN_TRY(connection->Execute(
-      fmt::format("ATTACH {} AS {} (TYPE quern{})", QuoteLiteral(options.root.string()),
-                  QuoteIdentifier(options.catalog), options.read_only ? ", READ_ONLY" : "")));
+  QUERN_TRY(connection->Execute(fmt::format("ATTACH {} AS {} (TYPE quern{})", QuoteLiteral(options.root.string()),
+                                            QuoteIdentifier(options.catalog), options.read_only ? ", READ_ONLY" : "")));
   return std::make_unique<DeltaWarehouse>(std::move(options), std::move(db), std::move(storage));
 }
 

@@ -24,10 +24,9 @@ struct TableName {
 /// quernLogicalDate, gitCommit), and the txn actions make an effect recognisable, so that a retry finds what
 /// is done.
 struct CommitContext {
-  std::string dag_run;  ///< "monthly/2013-05-01", "" outside a run
-  std::string node;     ///< "model.flights.fct_flights"
-  std::string
-      git_commit;  ///< of the project's checkout, "-dirty" appended when it has changes; "" when unknown
+  std::string dag_run;     ///< "monthly/2013-05-01", "" outside a run
+  std::string node;        ///< "model.flights.fct_flights"
+  std::string git_commit;  ///< of the project's checkout, "-dirty" appended when it has changes; "" when unknown
   std::optional<Timestamp> logical_date;
   /// Delta `txn` actions (appId, version) that are committed with the next commit of the named table, once.
   struct Txn {
@@ -42,7 +41,7 @@ struct CommitContext {
 struct Commit {
   TableName table;
   int64_t version = 0;
-  std::string operation;  ///< as in commitInfo: "WRITE", "MERGE", "CREATE OR REPLACE TABLE AS SELECT", ...
+  std::string operation;      ///< as in commitInfo: "WRITE", "MERGE", "CREATE OR REPLACE TABLE AS SELECT", ...
   int64_t rows_inserted = 0;  ///< rows in added files beyond those rewritten
   int64_t rows_updated = 0;
   int64_t rows_deleted = 0;

@@ -118,8 +118,7 @@ TEST_F(WarehouseTest, TxnsGoWithTheNextCommitOfTheirTableOnce) {
   Run("CREATE TABLE t AS SELECT 1 AS id; CREATE TABLE u AS SELECT 1 AS id");
   session_->TakeCommits();
   CommitContext context;
-  context.txns = {
-      {{"main", "T"}, "run/1", 7}, {{"main", "t"}, "quern-file/a.csv", 1}, {{"main", "u"}, "run/1", 7}};
+  context.txns = {{{"main", "T"}, "run/1", 7}, {{"main", "t"}, "quern-file/a.csv", 1}, {{"main", "u"}, "run/1", 7}};
   session_->SetContext(context);
   Run("SELECT * FROM t");
   EXPECT_EQ(*warehouse_->TxnVersion(kT, "run/1"), std::nullopt);
@@ -246,8 +245,7 @@ TEST_F(WarehouseTest, FiltersLeaveFilesOut) {
   }
   auto scans = [&](std::string_view filter, std::string_view files) {
     const std::string plan = Explain(fmt::format("SELECT id FROM t WHERE {}", filter));
-    EXPECT_THAT(plan, testing::HasSubstr(fmt::format("Scanning Files: {}/10", files))) << filter << "\n"
-                                                                                       << plan;
+    EXPECT_THAT(plan, testing::HasSubstr(fmt::format("Scanning Files: {}/10", files))) << filter << "\n" << plan;
   };
   scans("id = 250", "1");
   scans("id < 150", "2");
@@ -367,8 +365,7 @@ TEST_F(WarehouseTest, ReadOnlyWarehousesRefuseWrites) {
 
 TEST_F(WarehouseTest, BrokenLogsAreNamedAndDoNotHideOtherTables) {
   Run("CREATE TABLE t AS SELECT 1 AS id; CREATE TABLE u AS SELECT 1 AS id");
-  ASSERT_TRUE(
-      io::WriteFileAtomically(root() / "main/t/_delta_log/00000000000000000001.json", "{\"add\": broken\n"));
+  ASSERT_TRUE(io::WriteFileAtomically(root() / "main/t/_delta_log/00000000000000000001.json", "{\"add\": broken\n"));
   Reopen();
   Error error = Fails("SELECT * FROM t");
   EXPECT_EQ(error.code(), ErrorCode::kCorruptLog) << error.ToString();
@@ -379,10 +376,9 @@ TEST_F(WarehouseTest, BrokenLogsAreNamedAndDoNotHideOtherTables) {
 
 TEST_F(WarehouseTest, UnsupportedFeaturesAreNamed) {
   Run("CREATE TABLE t AS SELECT 1 AS id");
-  ASSERT_TRUE(
-      io::WriteFileAtomically(root() / "main/t/_delta_log/00000000000000000001.json",
-                              "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,"
-                              "\"readerFeatures\":[\"someday\"],\"writerFeatures\":[\"someday\"]}}\n"));
+  ASSERT_TRUE(io::WriteFileAtomically(root() / "main/t/_delta_log/00000000000000000001.json",
+                                      "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,"
+                                      "\"readerFeatures\":[\"someday\"],\"writerFeatures\":[\"someday\"]}}\n"));
   Reopen();
   Error error = Fails("SELECT * FROM t");
   EXPECT_EQ(error.code(), ErrorCode::kUnsupportedFeature);
@@ -403,8 +399,7 @@ TEST_F(WarehouseTest, ManyCommitsMakeCheckpointsThatAreReadAgain) {
   CommitContext context;
   context.txns = {{kT, "app", 5}};
   session_->SetContext(context);
-  for (int i = 0; i < 25; i++)
-    Run(fmt::format("INSERT INTO t SELECT range, 'n' || range, {} FROM range(10)", i % 3));
+  for (int i = 0; i < 25; i++) Run(fmt::format("INSERT INTO t SELECT range, 'n' || range, {} FROM range(10)", i % 3));
   Run("DELETE FROM t WHERE id = 3");
   int checkpoints = 0;
   for (const auto& entry : fs::directory_iterator(root() / "main/t/_delta_log"))
@@ -424,9 +419,7 @@ TEST_F(WarehouseTest, TheSessionsTimeZoneMovesNoRow) {
       "TIMESTAMPTZ '2013-05-01 12:00:00+00' AS also");
   Run("SET TimeZone = 'America/New_York'");
   Run("INSERT INTO t VALUES (2, '2013-05-01 08:00:00', '2013-05-01 08:00:00')");
-  EXPECT_EQ(
-      Int("SELECT count(*) FROM t WHERE at_time = TIMESTAMPTZ '2013-05-01 12:00:00+00' AND also = at_time"),
-      2);
+  EXPECT_EQ(Int("SELECT count(*) FROM t WHERE at_time = TIMESTAMPTZ '2013-05-01 12:00:00+00' AND also = at_time"), 2);
   Run("DELETE FROM t WHERE id = 1");
   EXPECT_EQ(Int("SELECT count(*) FROM t WHERE epoch(also) = 1367409600 AND also = at_time"), 1);
 }
@@ -464,20 +457,17 @@ TEST_P(RandomDml, EqualsANativeTable) {
     const int a = pick(5000), b = 1 + pick(600), k = pick(17);
     switch (pick(8)) {
       case 0:
-        return fmt::format("INSERT INTO @ SELECT range + {}, range % 17, 'i' || range, NULL FROM range({})",
-                           a, b);
+        return fmt::format("INSERT INTO @ SELECT range + {}, range % 17, 'i' || range, NULL FROM range({})", a, b);
       case 1:
         return fmt::format("DELETE FROM @ WHERE id BETWEEN {} AND {}", a, a + b);
       case 2:
         return fmt::format("DELETE FROM @ WHERE k = {} AND id % 3 = 0", k);
       case 3:
-        return fmt::format("UPDATE @ SET k = (k + 1) % 17, s = s || 'u' WHERE id BETWEEN {} AND {}", a,
-                           a + b);
+        return fmt::format("UPDATE @ SET k = (k + 1) % 17, s = s || 'u' WHERE id BETWEEN {} AND {}", a, a + b);
       case 4:
         return fmt::format("UPDATE @ SET d = {} WHERE k = {} OR id = {}", b, k, a);
       case 5:
-        return fmt::format(
-            "DELETE FROM @ WHERE id IN (SELECT id FROM @ WHERE k = {} ORDER BY id, s, d LIMIT 20)", k);
+        return fmt::format("DELETE FROM @ WHERE id IN (SELECT id FROM @ WHERE k = {} ORDER BY id, s, d LIMIT 20)", k);
       case 6:
         return fmt::format(
             "MERGE INTO @ AS t USING (SELECT range + {} AS id FROM range({})) AS s ON t.id = s.id AND t.k = "
@@ -502,11 +492,10 @@ TEST_P(RandomDml, EqualsANativeTable) {
       for (const auto& sql : statements) Run(ReplaceAll(sql, "@", name));
       if (n > 1) Run(end);
     }
-    ASSERT_EQ(
-        Int("SELECT (SELECT count(*) FROM (FROM warehouse.main.t EXCEPT ALL FROM m.t)) + (SELECT count(*) "
-            "FROM (FROM m.t EXCEPT ALL FROM "
-            "warehouse.main.t)) + abs((SELECT count(*) FROM warehouse.main.t) - (SELECT count(*) FROM m.t))"),
-        0)
+    ASSERT_EQ(Int("SELECT (SELECT count(*) FROM (FROM warehouse.main.t EXCEPT ALL FROM m.t)) + (SELECT count(*) "
+                  "FROM (FROM m.t EXCEPT ALL FROM "
+                  "warehouse.main.t)) + abs((SELECT count(*) FROM warehouse.main.t) - (SELECT count(*) FROM m.t))"),
+              0)
         << "seed " << seed << ", step " << step << ": " << Join(statements, "; ");
   }
 }

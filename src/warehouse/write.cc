@@ -107,8 +107,7 @@ void Apply(duck::ClientContext& context, const DeltaTable& table, StatementChang
       });
       delta::Add add = file.data->add();
       add.deletion_vector = descriptors[i];
-      rewritten[vectors[i].first] = {std::make_shared<delta::DataFile>(std::move(add)), nullptr,
-                                     vectors[i].second};
+      rewritten[vectors[i].first] = {std::make_shared<delta::DataFile>(std::move(add)), nullptr, vectors[i].second};
     }
   }
   tx.Change(table, std::move(step), false, [&](TableView& view) {
@@ -125,8 +124,7 @@ void Apply(duck::ClientContext& context, const DeltaTable& table, StatementChang
         tx.Discard(view, file.data->add());  // written by this transaction, and never committed
       }
     }
-    for (auto& add : copied)
-      files.push_back({std::make_shared<delta::DataFile>(std::move(add)), nullptr, nullptr});
+    for (auto& add : copied) files.push_back({std::make_shared<delta::DataFile>(std::move(add)), nullptr, nullptr});
     for (auto& add : change.added)
       files.push_back({std::make_shared<delta::DataFile>(std::move(add)), nullptr, nullptr});
     view.files = std::move(files);
@@ -146,9 +144,8 @@ struct WriteLocal : duck::LocalSinkState {
 
 class WriteOperator : public PhysicalOperator {
  public:
-  WriteOperator(duck::PhysicalPlan& plan, RowChange kind_p, duck::optional_ptr<DeltaTable> table_p,
-                idx_t columns_p, duck::optional_ptr<PhysicalOperator> copy_p,
-                std::shared_ptr<StatementChange> change_p)
+  WriteOperator(duck::PhysicalPlan& plan, RowChange kind_p, duck::optional_ptr<DeltaTable> table_p, idx_t columns_p,
+                duck::optional_ptr<PhysicalOperator> copy_p, std::shared_ptr<StatementChange> change_p)
       : PhysicalOperator(plan, duck::PhysicalOperatorType::EXTENSION, {duck::LogicalType::BIGINT}, 1),
         kind(kind_p),
         table(table_p),
@@ -165,9 +162,7 @@ class WriteOperator : public PhysicalOperator {
   duck::unique_ptr<duck::BoundCreateTableInfo> create;
 
   bool has_row_ids() const { return kind != RowChange::kInsert; }
-  std::string GetName() const override {
-    return create ? "QUERN_CREATE_TABLE_AS" : "QUERN_" + change->operation;
-  }
+  std::string GetName() const override { return create ? "QUERN_CREATE_TABLE_AS" : "QUERN_" + change->operation; }
   bool IsSink() const override { return true; }
   bool ParallelSink() const override { return true; }
   bool IsSource() const override { return true; }
@@ -284,21 +279,19 @@ class WriteOperator : public PhysicalOperator {
     if (count < chunk.size()) chunk.Slice(kept, count);
   }
 
-  static void CheckNotNull(const DeltaTable& table, duck::DataChunk& chunk, idx_t column,
-                           const std::string& name) {
+  static void CheckNotNull(const DeltaTable& table, duck::DataChunk& chunk, idx_t column, const std::string& name) {
     duck::UnifiedVectorFormat format;
     chunk.data[column].ToUnifiedFormat(chunk.size(), format);
     if (format.validity.AllValid()) return;
     for (idx_t i = 0; i < chunk.size(); i++) {
       if (!format.validity.RowIsValid(format.sel->get_index(i))) {
-        throw duck::ConstraintException("NOT NULL constraint failed: %s.%s.%s", table.ParentSchema().name,
-                                        table.name, name);
+        throw duck::ConstraintException("NOT NULL constraint failed: %s.%s.%s", table.ParentSchema().name, table.name,
+                                        name);
       }
     }
   }
 
-  void CollectFiles(duck::ClientContext& context, const DeltaTable& table,
-                    duck::InterruptState& interrupt) const {
+  void CollectFiles(duck::ClientContext& context, const DeltaTable& table, duck::InterruptState& interrupt) const {
     duck::ThreadContext thread(context);
     duck::ExecutionContext execution(context, thread, nullptr);
     auto global = copy->GetGlobalSourceState(context);
@@ -307,14 +300,12 @@ class WriteOperator : public PhysicalOperator {
     duck::DataChunk chunk;
     chunk.Initialize(context, copy->types);
     const int64_t now = MillisSinceEpoch(table.catalog.Cast<DeltaCatalog>().storage().clock().Now());
-    for (auto more = duck::SourceResultType::HAVE_MORE_OUTPUT;
-         more == duck::SourceResultType::HAVE_MORE_OUTPUT;) {
+    for (auto more = duck::SourceResultType::HAVE_MORE_OUTPUT; more == duck::SourceResultType::HAVE_MORE_OUTPUT;) {
       chunk.Reset();
       more = copy->GetData(execution, chunk, input);
       for (idx_t i = 0; i < chunk.size(); i++) {
         duck::vector<duck::Value> row;
-        for (idx_t column = 0; column < chunk.ColumnCount(); column++)
-          row.push_back(chunk.GetValue(column, i));
+        for (idx_t column = 0; column < chunk.ColumnCount(); column++) row.push_back(chunk.GetValue(column, i));
         if (row[1].GetValue<int64_t>() == 0) continue;
         auto add = OrThrow(AddOf(*table.view(), row, now));
         std::lock_guard lock(change->mutex);
@@ -350,15 +341,13 @@ PhysicalOperator& PlanCopy(duck::ClientContext& context, duck::PhysicalPlanGener
   info.is_from = false;
   duck::CopyFunctionBindInput bind_input(info);
   auto bind = function.copy_to_bind(
-      context, bind_input,
-      duck::LogicalCopyToFile::GetNamesWithoutPartitions(target.names, partitions, false),
+      context, bind_input, duck::LogicalCopyToFile::GetNamesWithoutPartitions(target.names, partitions, false),
       duck::LogicalCopyToFile::GetTypesWithoutPartitions(target.types, partitions, false));
-  auto& copy =
-      planner
-          .Make<PhysicalCopyToFile>(
-              duck::GetCopyFunctionReturnLogicalTypes(duck::CopyFunctionReturnType::WRITTEN_FILE_STATISTICS),
-              function, std::move(bind), idx_t(1))
-          .Cast<PhysicalCopyToFile>();
+  auto& copy = planner
+                   .Make<PhysicalCopyToFile>(
+                       duck::GetCopyFunctionReturnLogicalTypes(duck::CopyFunctionReturnType::WRITTEN_FILE_STATISTICS),
+                       function, std::move(bind), idx_t(1))
+                   .Cast<PhysicalCopyToFile>();
   copy.file_path = target.folder;
   copy.use_tmp_file = false;
   copy.filename_pattern.SetFilenamePattern(prefix + "{uuidv7}");
@@ -390,14 +379,12 @@ std::shared_ptr<StatementChange> NewChange(std::string operation) {
 DeltaTable& WritableTable(duck::TableCatalogEntry& entry, bool removes) {
   auto& table = dynamic_cast<DeltaTable&>(entry);
   auto check = [&](Result<void> result) {
-    if (!result)
-      engine::ThrowToDuckDb(NameTable(std::move(result).error(), table.ParentSchema().name, table.name));
+    if (!result) engine::ThrowToDuckDb(NameTable(std::move(result).error(), table.ParentSchema().name, table.name));
   };
   const TableView& view = *table.view();
   if (view.base) check(delta::CheckWritable(view.base->protocol(), view.metadata, *view.schema));
   if (view.mapping != delta::ColumnMapping::kNone) {
-    check(Fail(ErrorCode::kUnsupportedFeature,
-               "writing to a table with the feature columnMapping is not supported"));
+    check(Fail(ErrorCode::kUnsupportedFeature, "writing to a table with the feature columnMapping is not supported"));
   }
   if (removes) check(delta::CheckRemovable(view.metadata));
   return table;
@@ -423,12 +410,11 @@ void AddRowId(duck::vector<duck::unique_ptr<duck::Expression>>& expressions, idx
 }
 
 PhysicalOperator& Project(duck::PhysicalPlanGenerator& planner,
-                          duck::vector<duck::unique_ptr<duck::Expression>> expressions,
-                          PhysicalOperator& child) {
+                          duck::vector<duck::unique_ptr<duck::Expression>> expressions, PhysicalOperator& child) {
   duck::vector<duck::LogicalType> types;
   for (const auto& expression : expressions) types.push_back(expression->return_type);
-  auto& projection = planner.Make<duck::PhysicalProjection>(std::move(types), std::move(expressions),
-                                                            child.estimated_cardinality);
+  auto& projection =
+      planner.Make<duck::PhysicalProjection>(std::move(types), std::move(expressions), child.estimated_cardinality);
   projection.children.push_back(child);
   return projection;
 }
@@ -439,8 +425,7 @@ duck::vector<duck::unique_ptr<duck::Expression>> InTableOrder(
   duck::vector<duck::unique_ptr<duck::Expression>> ordered(columns.size());
   for (idx_t i = 0; i < columns.size(); i++) {
     if (expressions[i]->GetExpressionType() == duck::ExpressionType::VALUE_DEFAULT) {
-      throw duck::BinderException(
-          "SET ... = DEFAULT is not supported on Delta tables: they have no defaults");
+      throw duck::BinderException("SET ... = DEFAULT is not supported on Delta tables: they have no defaults");
     }
     ordered[columns[i].index] = expressions[i]->Copy();
   }
@@ -454,9 +439,8 @@ void RefuseReturning(bool returning) {
 }  // namespace
 
 // An update is a delete and an insert: every other column is fetched too.
-void DeltaTable::BindUpdateConstraints(duck::Binder&, duck::LogicalGet& get,
-                                       duck::LogicalProjection& projection, duck::LogicalUpdate& update,
-                                       duck::ClientContext&) {
+void DeltaTable::BindUpdateConstraints(duck::Binder&, duck::LogicalGet& get, duck::LogicalProjection& projection,
+                                       duck::LogicalUpdate& update, duck::ClientContext&) {
   update.update_is_del_and_insert = true;
   for (auto& column : columns.Physical()) {
     const auto index = column.Physical();
@@ -467,28 +451,25 @@ void DeltaTable::BindUpdateConstraints(duck::Binder&, duck::LogicalGet& get,
     if (at == ids.size()) get.AddColumnId(index.index);
     update.expressions.push_back(duck::make_uniq<duck::BoundColumnRefExpression>(
         column.Type(), duck::ColumnBinding(projection.table_index, projection.expressions.size())));
-    projection.expressions.push_back(duck::make_uniq<duck::BoundColumnRefExpression>(
-        column.Type(), duck::ColumnBinding(get.table_index, at)));
+    projection.expressions.push_back(
+        duck::make_uniq<duck::BoundColumnRefExpression>(column.Type(), duck::ColumnBinding(get.table_index, at)));
     update.columns.push_back(index);
   }
 }
 
 PhysicalOperator& DeltaCatalog::PlanInsert(duck::ClientContext& context, duck::PhysicalPlanGenerator& planner,
-                                           duck::LogicalInsert& op,
-                                           duck::optional_ptr<PhysicalOperator> plan) {
+                                           duck::LogicalInsert& op, duck::optional_ptr<PhysicalOperator> plan) {
   RefuseReturning(op.return_chunk);
   if (op.on_conflict_info.action_type != duck::OnConflictAction::THROW) {
     throw duck::BinderException("ON CONFLICT is not supported on Delta tables: use MERGE INTO");
   }
   if (!op.column_index_map.empty()) plan = planner.ResolveDefaultsProjection(op, *plan);
-  auto& write =
-      PlanWrite(context, planner, RowChange::kInsert, WritableTable(op.table, false), NewChange("WRITE"));
+  auto& write = PlanWrite(context, planner, RowChange::kInsert, WritableTable(op.table, false), NewChange("WRITE"));
   write.children.push_back(*plan);
   return write;
 }
 
-PhysicalOperator& DeltaCatalog::PlanCreateTableAs(duck::ClientContext& context,
-                                                  duck::PhysicalPlanGenerator& planner,
+PhysicalOperator& DeltaCatalog::PlanCreateTableAs(duck::ClientContext& context, duck::PhysicalPlanGenerator& planner,
                                                   duck::LogicalCreateTable& op, PhysicalOperator& plan) {
   auto& base = op.info->Base();
   OrThrow(Storage::CheckName(base.table, "table"));
@@ -534,8 +515,7 @@ PhysicalOperator& DeltaCatalog::PlanCreateTableAs(duck::ClientContext& context,
 PhysicalOperator& DeltaCatalog::PlanDelete(duck::ClientContext& context, duck::PhysicalPlanGenerator& planner,
                                            duck::LogicalDelete& op, PhysicalOperator& plan) {
   RefuseReturning(op.return_chunk);
-  auto& write =
-      PlanWrite(context, planner, RowChange::kDelete, WritableTable(op.table, true), NewChange("DELETE"));
+  auto& write = PlanWrite(context, planner, RowChange::kDelete, WritableTable(op.table, true), NewChange("DELETE"));
   write.children.push_back(Project(planner, std::move(op.expressions), plan));  // the row id's columns
   return write;
 }
@@ -545,15 +525,13 @@ PhysicalOperator& DeltaCatalog::PlanUpdate(duck::ClientContext& context, duck::P
   RefuseReturning(op.return_chunk);
   auto expressions = InTableOrder(op.columns, op.expressions);
   AddRowId(expressions, plan.types.size() - 2);  // the binder appends the row id last
-  auto& write =
-      PlanWrite(context, planner, RowChange::kUpdate, WritableTable(op.table, true), NewChange("UPDATE"));
+  auto& write = PlanWrite(context, planner, RowChange::kUpdate, WritableTable(op.table, true), NewChange("UPDATE"));
   write.children.push_back(Project(planner, std::move(expressions), plan));
   return write;
 }
 
 // DuckDB's own operator routes the rows and evaluates the expressions that make our sink's input.
-PhysicalOperator& DeltaCatalog::PlanMergeInto(duck::ClientContext& context,
-                                              duck::PhysicalPlanGenerator& planner,
+PhysicalOperator& DeltaCatalog::PlanMergeInto(duck::ClientContext& context, duck::PhysicalPlanGenerator& planner,
                                               duck::LogicalMergeInto& op, PhysicalOperator& plan) {
   RefuseReturning(op.return_chunk);
   bool removes = false;
@@ -601,8 +579,8 @@ PhysicalOperator& DeltaCatalog::PlanMergeInto(duck::ClientContext& context,
       actions[condition].push_back(std::move(merge));
     }
   }
-  auto& merge = planner.Make<duck::PhysicalMergeInto>(op.types, std::move(actions), op.row_id_start,
-                                                      op.source_marker, true, false);
+  auto& merge = planner.Make<duck::PhysicalMergeInto>(op.types, std::move(actions), op.row_id_start, op.source_marker,
+                                                      true, false);
   merge.children.push_back(plan);
   return merge;
 }

@@ -46,9 +46,9 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
     std::optional<delta::Literal> value = delta::Literal();
     if (key->second) value = LiteralFromText(*key->second, field->type);
     if (!value) {
-      return Fail(ErrorCode::kSqlExecution,
-                  fmt::format("the value '{}' of the partition column {} cannot be kept in a log",
-                              *key->second, column));
+      return Fail(
+          ErrorCode::kSqlExecution,
+          fmt::format("the value '{}' of the partition column {} cannot be kept in a log", *key->second, column));
     }
     add.partition_values.Set(field->physical_name(), delta::FormatPartitionValue(field->type, *value));
   }
@@ -75,8 +75,7 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
         stats.SetNullCount(column.physical, std::strtoll(pair[1].ToString().c_str(), nullptr, 10));
     }
     // Binary comes as hexadecimal and has no statistics in a log; NaN is left out of the writer's bounds.
-    if (has_nan || column.type.id == delta::TypeId::kBinary || column.type.id == delta::TypeId::kBoolean)
-      continue;
+    if (has_nan || column.type.id == delta::TypeId::kBinary || column.type.id == delta::TypeId::kBoolean) continue;
     if (min) {
       if (auto value = LiteralFromText(*min, column.type)) stats.SetMin(column.physical, column.type, *value);
     }
@@ -88,9 +87,8 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
   return add;
 }
 
-Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage,
-                                             const TableView& view, std::vector<TableView::File> files,
-                                             const std::string& prefix) {
+Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage, const TableView& view,
+                                             std::vector<TableView::File> files, const std::string& prefix) {
   int64_t bytes = 0;
   for (const auto& file : files) bytes += file.data->add().size;
   auto kept = view.Derive();
@@ -103,8 +101,8 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
   if (!view.metadata.partition_columns.empty()) {
     std::vector<std::string> columns;
     for (const auto& column : view.metadata.partition_columns) columns.push_back(QuoteIdentifier(column));
-    options += fmt::format(", PARTITION_BY ({}), OVERWRITE_OR_IGNORE true, FILENAME_PATTERN {}",
-                           Join(columns, ", "), QuoteLiteral(prefix + "{uuidv7}"));
+    options += fmt::format(", PARTITION_BY ({}), OVERWRITE_OR_IGNORE true, FILENAME_PATTERN {}", Join(columns, ", "),
+                           QuoteLiteral(prefix + "{uuidv7}"));
   } else if (bytes > 2 * kTargetFileBytes) {
     options = fmt::format(
         "FORMAT parquet, RETURN_STATS true, OVERWRITE_OR_IGNORE true, FILE_SIZE_BYTES {}, FILENAME_PATTERN "
@@ -118,15 +116,13 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
   std::vector<delta::Add> adds;
   try {
     duck::Connection connection(*outer.db);
-    auto pending = connection.PendingQuery(
-        fmt::format("COPY (FROM {}) TO {} ({})", state.Sql(), QuoteLiteral(target), options));
+    auto pending =
+        connection.PendingQuery(fmt::format("COPY (FROM {}) TO {} ({})", state.Sql(), QuoteLiteral(target), options));
     if (pending->HasError()) return Fail(engine::FromDuckDb(pending->GetErrorObject(), ""));
-    for (auto step = duck::PendingExecutionResult::RESULT_NOT_READY;
-         !duck::PendingQueryResult::IsResultReady(step);) {
+    for (auto step = duck::PendingExecutionResult::RESULT_NOT_READY; !duck::PendingQueryResult::IsResultReady(step);) {
       if (outer.IsInterrupted()) return Fail(ErrorCode::kCancelled, "interrupted");
       step = pending->ExecuteTask();
-      if (step == duck::PendingExecutionResult::BLOCKED ||
-          step == duck::PendingExecutionResult::NO_TASKS_AVAILABLE) {
+      if (step == duck::PendingExecutionResult::BLOCKED || step == duck::PendingExecutionResult::NO_TASKS_AVAILABLE) {
         std::this_thread::sleep_for(std::chrono::microseconds(200));
       }
     }
@@ -136,8 +132,7 @@ Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage
       if (chunk->size() == 0) break;
       for (duck::idx_t i = 0; i < chunk->size(); i++) {
         duck::vector<duck::Value> row;
-        for (duck::idx_t column = 0; column < chunk->ColumnCount(); column++)
-          row.push_back(chunk->GetValue(column, i));
+        for (duck::idx_t column = 0; column < chunk->ColumnCount(); column++) row.push_back(chunk->GetValue(column, i));
         if (row[1].GetValue<int64_t>() == 0) continue;
         adds.push_back(QUERN_TRY(AddOf(view, row, MillisSinceEpoch(storage.clock().Now()))));
       }

@@ -12,9 +12,8 @@ Result<delta::Add> AddOf(const TableView& view, const duck::vector<duck::Value>&
 
 /// Writes the rows that are left of `files` (each with an overlay) into new files whose names begin with
 /// `prefix`. Stops with kCancelled when `outer` is interrupted.
-Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage,
-                                             const TableView& view, std::vector<TableView::File> files,
-                                             const std::string& prefix);
+Result<std::vector<delta::Add>> RewriteFiles(duck::ClientContext& outer, Storage& storage, const TableView& view,
+                                             std::vector<TableView::File> files, const std::string& prefix);
 
 /// Beyond this size a write goes on with another file.
 inline constexpr int64_t kTargetFileBytes = int64_t{256} << 20;

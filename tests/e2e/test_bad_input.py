@@ -193,7 +193,7 @@ def test_unknown_key_has_place_and_hint(small):
 
 
 def test_sql_error_inside_a_macro(small):
-    project = small({"dbt/macros/double.sql": "{% macro double(column) %}\n\n  {{ column }} * 2)\n\n{% endmacro %}\n",
+    project = small({"dbt/macros/double.sql": "{% macro double(column) %}\n\n  case when {{ column }} > 1 then then 2 end\n\n{% endmacro %}\n",
                      "dbt/models/twice.sql": "select id,\n  {{ double('amount') }} as twice\nfrom {{ source('raw', 'orders') }}\n"})
     answer = run(project, expect=1)
     assert_says(answer, "macros/double.sql:3")

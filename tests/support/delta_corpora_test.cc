@@ -37,14 +37,12 @@ TEST_P(DeltaCorpora, EveryVersionIsReadOrRefusedByName) {
       fs::path(QUERN_SOURCE_DIR) / "../shared/data" / (std::string("delta-") + GetParam() + ".tar.zst");
   std::error_code ignored;
   fs::path found = archive;
-  if (!fs::exists(found, ignored))
-    found = fs::path(QUERN_SOURCE_DIR) / "../../shared/data" / archive.filename();
+  if (!fs::exists(found, ignored)) found = fs::path(QUERN_SOURCE_DIR) / "../../shared/data" / archive.filename();
   if (!fs::exists(found, ignored)) GTEST_SKIP() << archive << " is not there";
   auto folder = io::TempFolder::Make("quern-corpora-");
   ASSERT_TRUE(folder);
   auto unpack = [](const fs::path& from, const fs::path& to) {
-    return std::system(
-        fmt::format("tar --zstd -xf '{}' -C '{}' 2>/dev/null", from.string(), to.string()).c_str());
+    return std::system(fmt::format("tar --zstd -xf '{}' -C '{}' 2>/dev/null", from.string(), to.string()).c_str());
   };
   const fs::path unpacked = folder->path() / "unpacked";
   fs::create_directories(unpacked);
@@ -60,8 +58,7 @@ TEST_P(DeltaCorpora, EveryVersionIsReadOrRefusedByName) {
   std::map<std::string, fs::path> tables;
   for (const auto& entry : fs::recursive_directory_iterator(unpacked)) {
     if (entry.path().filename() != "_delta_log") continue;
-    const std::string name =
-        ReplaceAll(fs::relative(entry.path().parent_path(), unpacked).string(), "/", ":");
+    const std::string name = ReplaceAll(fs::relative(entry.path().parent_path(), unpacked).string(), "/", ":");
     fs::create_directory_symlink(entry.path().parent_path(), root / "c" / name);
     tables[name] = entry.path().parent_path();
   }
@@ -94,16 +91,16 @@ TEST_P(DeltaCorpora, EveryVersionIsReadOrRefusedByName) {
     if (versions.empty()) versions.insert(-1);
     int64_t good = 0;
     for (int64_t version : versions) {
-      const std::string table = fmt::format("c.{}{}", QuoteIdentifier(name),
-                                            version < 0 ? "" : fmt::format(" AT (VERSION => {})", version));
+      const std::string table =
+          fmt::format("c.{}{}", QuoteIdentifier(name), version < 0 ? "" : fmt::format(" AT (VERSION => {})", version));
       auto counted = session->Execute("SELECT count(*) FROM " + table);
       if (!counted) {
         // Versions before the oldest checkpoint cannot be rebuilt once their commits are gone.
         if (counted.error().code() != ErrorCode::kVersionNotFound) fail(counted.error(), table);
         continue;
       }
-      auto scanned = session->Execute(fmt::format(
-          "SELECT count(*), count(COLUMNS(*)) FROM (SELECT * FROM {}) WHERE random() >= 0", table));
+      auto scanned = session->Execute(
+          fmt::format("SELECT count(*), count(COLUMNS(*)) FROM (SELECT * FROM {}) WHERE random() >= 0", table));
       if (!scanned && scanned.error().message().find("SELECT list is empty") != std::string::npos) {
         read++;  // a table without a schema
         good++;
@@ -130,8 +127,7 @@ TEST_P(DeltaCorpora, EveryVersionIsReadOrRefusedByName) {
     }
   }
   if (std::getenv("QUERN_LIST"))
-    std::cout << "  without data files:\n      " << Join({missing.begin(), missing.end()}, "\n      ")
-              << "\n";
+    std::cout << "  without data files:\n      " << Join({missing.begin(), missing.end()}, "\n      ") << "\n";
   EXPECT_GT(read, 0);
 }
 INSTANTIATE_TEST_SUITE_P(Corpora, DeltaCorpora,

@@ -4,9 +4,8 @@
 // With --bench N: reads one line, renders it N times, prints the microseconds of one render and of one compilation.
 #include <chrono>
 #include <iostream>
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "base/json.h"
 #include "jinja/environment.h"
@@ -45,7 +44,10 @@ Json Run(const Json& in) {
   auto result = compiled ? (*compiled)->Render(job.scope, job.options) : Result<RenderResult>(Fail(compiled.error()));
   if (result) return {{"text", result->text}};
   const Error& error = result.error();
-  return {{"error", ErrorCodeName(error.code())}, {"line", error.pos().line}, {"column", error.pos().column}, {"message", error.message()}};
+  return {{"error", ErrorCodeName(error.code())},
+          {"line", error.pos().line},
+          {"column", error.pos().column},
+          {"message", error.message()}};
 }
 
 double Microseconds(int n, const std::function<void()>& what) {

@@ -172,8 +172,8 @@ void RegisterCases() {
   for (const auto& file : files) {
     for (bool restart : {false, true}) {
       const std::string name = ReplaceAll(fs::relative(file, folder).string(), "/", "_");
-      testing::RegisterTest(restart ? "SqlCasesRestarted" : "SqlCases", name.c_str(), nullptr, nullptr,
-                            file.c_str(), 1, [=]() -> testing::Test* { return new SqlCase(file, restart); });
+      testing::RegisterTest(restart ? "SqlCasesRestarted" : "SqlCases", name.c_str(), nullptr, nullptr, file.c_str(), 1,
+                            [=]() -> testing::Test* { return new SqlCase(file, restart); });
     }
   }
 }

@@ -18,13 +18,15 @@ namespace {
 
 Result<const RelationData*> RelationArg(const Value& value, std::string_view function) {
   const RelationData* relation = AsRelation(value);
-  if (!relation) return Fail(Error(ErrorCode::kTemplateType, std::string(function) + " wants a relation, not " + value.Repr()));
+  if (!relation)
+    return Fail(Error(ErrorCode::kTemplateType, std::string(function) + " wants a relation, not " + value.Repr()));
   return relation;
 }
 
 Result<Session*> Live(RenderContext& context, std::string_view function) {
   if (context.session) return context.session;
-  return Fail(Error(ErrorCode::kDbtCompile, "adapter." + std::string(function) + " needs the database, which this command does not open"));
+  return Fail(Error(ErrorCode::kDbtCompile,
+                    "adapter." + std::string(function) + " needs the database, which this command does not open"));
 }
 
 Value Response(const engine::QueryResult& result) {
@@ -54,16 +56,25 @@ std::vector<std::string> SearchOrder(const Workspace& workspace, const Value* ma
 
 std::string Constraint(const Json& constraint, const std::string& columns) {
   std::string type = constraint.value("type", "");
-  std::string expression = constraint.contains("expression") && constraint["expression"].is_string() ? constraint["expression"].get<std::string>() : "";
-  std::string name = constraint.contains("name") && constraint["name"].is_string() ? "constraint " + constraint["name"].get<std::string>() + " " : "";
+  std::string expression = constraint.contains("expression") && constraint["expression"].is_string()
+                               ? constraint["expression"].get<std::string>()
+                               : "";
+  std::string name = constraint.contains("name") && constraint["name"].is_string()
+                         ? "constraint " + constraint["name"].get<std::string>() + " "
+                         : "";
   bool model = !columns.empty();
   std::string prefix = model ? name : "";
-  auto spaced = [&](const char* word) { return expression.empty() ? std::string(word) : std::string(word) + " " + expression; };
+  auto spaced = [&](const char* word) {
+    return expression.empty() ? std::string(word) : std::string(word) + " " + expression;
+  };
   if (type == "not_null") return model ? "" : spaced("not null");
   if (type == "check") return expression.empty() ? "" : prefix + "check (" + expression + ")";
   if (type == "unique") return prefix + (model ? "unique (" + columns + ")" : spaced("unique"));
   if (type == "primary_key") return prefix + (model ? "primary key (" + columns + ")" : spaced("primary key"));
-  if (type == "foreign_key") return expression.empty() ? "" : prefix + (model ? "foreign key (" + columns + ") references " + expression : "references " + expression);
+  if (type == "foreign_key")
+    return expression.empty() ? ""
+                              : prefix + (model ? "foreign key (" + columns + ") references " + expression
+                                                : "references " + expression);
   if (type == "custom") return expression;
   return "";
 }
@@ -76,7 +87,8 @@ Result<Json> JsonArg(const Value& value) {
 
 class AdapterObject : public jinja::Object {
  public:
-  explicit AdapterObject(const Workspace& workspace) : workspace_(workspace), prefixes_(AdapterPrefixes(workspace.target().type)) {}
+  explicit AdapterObject(const Workspace& workspace)
+      : workspace_(workspace), prefixes_(AdapterPrefixes(workspace.target().type)) {}
   std::string TypeName() const override { return "adapter"; }
 
   Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
@@ -118,12 +130,16 @@ class AdapterObject : public jinja::Object {
       auto bound = QUERN_TRY(args.Bind(name, {"value"}, 1));
       return Value(ReplaceAll(bound[0]->ToString(), "'", "''"));
     }
-    if (name == "is_motherduck" || name == "is_ducklake" || name == "disable_transactions" || name == "use_ducklake_table_workarounds" || name == "catalog_supports_foreign_keys") return Value(false);
+    if (name == "is_motherduck" || name == "is_ducklake" || name == "disable_transactions" ||
+        name == "use_ducklake_table_workarounds" || name == "catalog_supports_foreign_keys")
+      return Value(false);
     if (name == "get_binding_char") return Value("?");
     if (name == "batch_id_for_model") return Value("");
     if (name == "existing_key_constraint_types") return Value::NewList();
     if (name == "external_root") return Value(".");
-    if (name == "build_catalog_relation" || name == "cache_added" || name == "cache_dropped" || name == "cache_renamed" || name == "verify_database" || name == "ensure_transaction") return Value();
+    if (name == "build_catalog_relation" || name == "cache_added" || name == "cache_dropped" ||
+        name == "cache_renamed" || name == "verify_database" || name == "ensure_transaction")
+      return Value();
     if (name == "warn_once") {
       if (context.execute() && !args.args.empty()) context.Say("warning: " + args.args[0].ToString());
       return Value("");
@@ -137,12 +153,15 @@ class AdapterObject : public jinja::Object {
       Value invalidate = QUERN_TRY(setting("invalidate_hard_deletes"));
       if (hard.Truthy()) {
         if (!invalidate.is_none() && !invalidate.is_undefined()) {
-          return Fail(Error(ErrorCode::kDbtCompile, "both hard_deletes and invalidate_hard_deletes are set").Hint("remove invalidate_hard_deletes, the older of the two"));
+          return Fail(Error(ErrorCode::kDbtCompile, "both hard_deletes and invalidate_hard_deletes are set")
+                          .Hint("remove invalidate_hard_deletes, the older of the two"));
         }
         std::string text = hard.ToString();
         if (text != "ignore" && text != "invalidate" && text != "new_record") {
           std::string hint = DidYouMean(text, {"ignore", "invalidate", "new_record"});
-          return Fail(Error(ErrorCode::kDbtCompile, "hard_deletes must be ignore, invalidate or new_record, not '" + text + "'").Hint(hint));
+          return Fail(
+              Error(ErrorCode::kDbtCompile, "hard_deletes must be ignore, invalidate or new_record, not '" + text + "'")
+                  .Hint(hint));
         }
         return hard;
       }
@@ -156,7 +175,10 @@ class AdapterObject : public jinja::Object {
           Json column = QUERN_TRY(JsonArg(entry.value));
           std::string column_name = column.value("name", entry.key.ToString());
           bool quote = column.contains("quote") && column["quote"].is_boolean() && column["quote"].get<bool>();
-          std::string text = (quote ? "\"" + column_name + "\"" : column_name) + " " + (column.contains("data_type") && column["data_type"].is_string() ? column["data_type"].get<std::string>() : "");
+          std::string text =
+              (quote ? "\"" + column_name + "\"" : column_name) + " " +
+              (column.contains("data_type") && column["data_type"].is_string() ? column["data_type"].get<std::string>()
+                                                                               : "");
           if (column.contains("constraints") && column["constraints"].is_array()) {
             for (const Json& constraint : column["constraints"]) {
               std::string rendered = Constraint(constraint, "");
@@ -183,8 +205,8 @@ class AdapterObject : public jinja::Object {
 
   /// What dbt gives while parsing, when nothing may be asked of the database.
   static Result<std::optional<Value>> WhileParsing(std::string_view name) {
-    if (name == "get_columns_in_relation" || name == "get_missing_columns" || name == "list_relations" || name == "list_schemas" ||
-        name == "list_relations_without_caching" || name == "get_column_schema_from_query") {
+    if (name == "get_columns_in_relation" || name == "get_missing_columns" || name == "list_relations" ||
+        name == "list_schemas" || name == "list_relations_without_caching" || name == "get_column_schema_from_query") {
       return Value::NewList();
     }
     if (name == "execute") return Value::NewTuple({Value::NewDict({{"_message", ""}}), MakeTable({}, {})});
@@ -192,9 +214,11 @@ class AdapterObject : public jinja::Object {
     return Value();
   }
 
-  Result<Value> CallOwnMacro(std::string_view macro_name, CallArgs& args, RenderContext& context, std::vector<Value> values) {
+  Result<Value> CallOwnMacro(std::string_view macro_name, CallArgs& args, RenderContext& context,
+                             std::vector<Value> values) {
     const Macro* macro = workspace_.macros().Lookup(context.package.name, macro_name);
-    if (!macro) return Fail(Error(ErrorCode::kTemplateUndefined, "there is no macro '" + std::string(macro_name) + "'"));
+    if (!macro)
+      return Fail(Error(ErrorCode::kTemplateUndefined, "there is no macro '" + std::string(macro_name) + "'"));
     return args.state.Call(macro->callable, std::move(values));
   }
 
@@ -204,11 +228,13 @@ class AdapterObject : public jinja::Object {
       bool begin = bound[1] && bound[1]->Truthy();
       int64_t limit = bound[3] && bound[3]->is_int() ? bound[3]->AsInt() : (bound[2] && bound[2]->Truthy() ? -1 : 0);
       engine::QueryResult result = QUERN_TRY(RunSql(context, *bound[0], begin, limit));
-      return Value::NewTuple({Response(result), bound[2] && bound[2]->Truthy() ? MakeTable(result) : MakeTable({}, {})});
+      return Value::NewTuple(
+          {Response(result), bound[2] && bound[2]->Truthy() ? MakeTable(result) : MakeTable({}, {})});
     }
     if (name == "add_query") {
       auto bound = QUERN_TRY(args.Bind(name, {"sql", "auto_begin", "bindings", "abridge_sql_log"}, 1));
-      if (bound[2] && bound[2]->Truthy()) return Fail(Error(ErrorCode::kTemplateRaised, "adapter.add_query with bindings is not built"));
+      if (bound[2] && bound[2]->Truthy())
+        return Fail(Error(ErrorCode::kTemplateRaised, "adapter.add_query with bindings is not built"));
       QUERN_TRY(RunSql(context, *bound[0], !bound[1] || bound[1]->Truthy(), 0));
       return Value();
     }
@@ -226,7 +252,8 @@ class AdapterObject : public jinja::Object {
     if (name == "load_cached_relation") {
       auto bound = QUERN_TRY(args.Bind(name, {"relation"}, 1));
       const RelationData* r = QUERN_TRY(RelationArg(*bound[0], name));
-      auto found = QUERN_TRY(session->GetRelation(r->database.value_or(workspace_.target().database), r->schema.value_or(""), r->identifier.value_or("")));
+      auto found = QUERN_TRY(session->GetRelation(r->database.value_or(workspace_.target().database),
+                                                  r->schema.value_or(""), r->identifier.value_or("")));
       return found ? MakeRelation(*found) : Value();
     }
     if (name == "get_columns_in_relation") {
@@ -242,7 +269,8 @@ class AdapterObject : public jinja::Object {
       auto to = QUERN_TRY(session->Columns(*QUERN_TRY(RelationArg(*bound[1], name))));
       std::vector<Value> out;
       for (ColumnData& column : from) {
-        bool there = std::any_of(to.begin(), to.end(), [&](const ColumnData& c) { return EqualsIgnoreCase(c.name, column.name); });
+        bool there = std::any_of(to.begin(), to.end(),
+                                 [&](const ColumnData& c) { return EqualsIgnoreCase(c.name, column.name); });
         if (!there) out.push_back(MakeColumn(std::move(column)));
       }
       return Value::NewList(std::move(out));
@@ -267,7 +295,8 @@ class AdapterObject : public jinja::Object {
         schema = bound[1]->ToString();
       }
       std::vector<Value> out;
-      for (RelationData& r : QUERN_TRY(session->ListRelations(database, schema))) out.push_back(MakeRelation(std::move(r)));
+      for (RelationData& r : QUERN_TRY(session->ListRelations(database, schema)))
+        out.push_back(MakeRelation(std::move(r)));
       return Value::NewList(std::move(out));
     }
     if (name == "list_schemas") {
@@ -278,7 +307,8 @@ class AdapterObject : public jinja::Object {
       auto bound = QUERN_TRY(args.Bind(name, {"database", "schema"}, 2));
       auto schemas = QUERN_TRY(session->ListSchemas(bound[0]->ToString()));
       std::string wanted = bound[1]->ToString();
-      return Value(std::any_of(schemas.begin(), schemas.end(), [&](const std::string& s) { return EqualsIgnoreCase(s, wanted); }));
+      return Value(std::any_of(schemas.begin(), schemas.end(),
+                               [&](const std::string& s) { return EqualsIgnoreCase(s, wanted); }));
     }
     if (name == "create_schema" || name == "drop_schema" || name == "drop_relation" || name == "truncate_relation") {
       auto bound = QUERN_TRY(args.Bind(name, {"relation"}, 1));
@@ -306,23 +336,28 @@ class AdapterObject : public jinja::Object {
       auto bound = QUERN_TRY(args.Bind(name, {"relation", "column_names", "strategy"}, 3));
       auto columns = QUERN_TRY(session->Columns(*QUERN_TRY(RelationArg(*bound[0], name))));
       std::vector<std::string> wanted = {"dbt_scd_id", "dbt_valid_from", "dbt_valid_to", "dbt_updated_at"};
-      if (auto hard = bound[2]->Get("hard_deletes"); hard && hard->ToString() == "new_record") wanted.push_back("dbt_is_deleted");
+      if (auto hard = bound[2]->Get("hard_deletes"); hard && hard->ToString() == "new_record")
+        wanted.push_back("dbt_is_deleted");
       std::string missing;
       for (const std::string& key : wanted) {
         auto named = bound[1]->Get(key);
         std::string column = named && named->Truthy() ? named->ToString() : key;
-        bool there = std::any_of(columns.begin(), columns.end(), [&](const ColumnData& c) { return EqualsIgnoreCase(c.name, column); });
+        bool there = std::any_of(columns.begin(), columns.end(),
+                                 [&](const ColumnData& c) { return EqualsIgnoreCase(c.name, column); });
         if (!there) missing += (missing.empty() ? "" : ", ") + column;
       }
       if (!missing.empty()) {
-        return Fail(Error(ErrorCode::kDbtCompile, "the snapshot's table " + bound[0]->ToString() + " lacks the column(s) " + missing)
-                        .Hint("the table was not made by this snapshot, or with other settings; add the columns or snapshot into another table"));
+        return Fail(Error(ErrorCode::kDbtCompile,
+                          "the snapshot's table " + bound[0]->ToString() + " lacks the column(s) " + missing)
+                        .Hint("the table was not made by this snapshot, or with other settings; add the columns or "
+                              "snapshot into another table"));
       }
       return Value();
     }
     if (name == "location_exists") {
       auto bound = QUERN_TRY(args.Bind(name, {"location"}, 1));
-      return Value(session->Execute("select 1 from " + QuoteLiteral(bound[0]->ToString()) + " where 1=0", false).has_value());
+      return Value(
+          session->Execute("select 1 from " + QuoteLiteral(bound[0]->ToString()) + " where 1=0", false).has_value());
     }
     return std::nullopt;
   }
@@ -331,12 +366,15 @@ class AdapterObject : public jinja::Object {
     auto bound = QUERN_TRY(args.Bind("dispatch", {"macro_name", "macro_namespace", "packages"}, 1));
     std::string name = bound[0]->ToString();
     if (name.find('.') != std::string::npos) {
-      return Fail(Error(ErrorCode::kTemplateRaised, "adapter.dispatch('" + name + "') must not name a package").Hint("give it as macro_namespace"));
+      return Fail(Error(ErrorCode::kTemplateRaised, "adapter.dispatch('" + name + "') must not name a package")
+                      .Hint("give it as macro_namespace"));
     }
     std::vector<std::string> tried;
-    const Macro* macro = workspace_.macros().Dispatch(SearchOrder(workspace_, bound[1] ? &*bound[1] : nullptr), prefixes_, name, context.package.name, &tried);
+    const Macro* macro = workspace_.macros().Dispatch(SearchOrder(workspace_, bound[1] ? &*bound[1] : nullptr),
+                                                      prefixes_, name, context.package.name, &tried);
     if (!macro) {
-      return Fail(Error(ErrorCode::kTemplateUndefined, "no macro fits adapter.dispatch('" + name + "'); looked for " + Join(tried, ", ")));
+      return Fail(Error(ErrorCode::kTemplateUndefined,
+                        "no macro fits adapter.dispatch('" + name + "'); looked for " + Join(tried, ", ")));
     }
     return macro->callable;
   }
@@ -348,7 +386,9 @@ class AdapterObject : public jinja::Object {
     const Macro* macro = workspace_.macros().Lookup(context.package.name, name);
     if (!macro) {
       std::string hint = DidYouMean(strategy, {"append", "delete+insert", "merge", "default"});
-      return Fail(Error(ErrorCode::kDbtCompile, "there is no incremental strategy '" + strategy + "' (no macro " + name + ")").Hint(hint.empty() ? "built are append, delete+insert, merge" : hint));
+      return Fail(
+          Error(ErrorCode::kDbtCompile, "there is no incremental strategy '" + strategy + "' (no macro " + name + ")")
+              .Hint(hint.empty() ? "built are append, delete+insert, merge" : hint));
     }
     return macro->callable;
   }
@@ -359,6 +399,8 @@ class AdapterObject : public jinja::Object {
 
 }  // namespace
 
-Value MakeAdapter(const Workspace& workspace) { return Value(jinja::MakeRef<AdapterObject>(workspace)); }
+Value MakeAdapter(const Workspace& workspace) {
+  return Value(jinja::MakeRef<AdapterObject>(workspace));
+}
 
 }  // namespace quern::dbt

@@ -1,8 +1,8 @@
 #include "dbt/context/datetime.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "base/text.h"
 #include "dbt/context/values.h"
@@ -27,12 +27,18 @@ Parts PartsOf(LocalTime t) {
   year_month_day ymd(day);
   auto rest = t - day;
   auto seconds_of_day = floor<seconds>(rest).count();
-  return {int(ymd.year()), int(unsigned(ymd.month())), int(unsigned(ymd.day())), int(seconds_of_day / 3600), int(seconds_of_day / 60 % 60),
-          int(seconds_of_day % 60), int((rest - floor<seconds>(rest)).count())};
+  return {int(ymd.year()),
+          int(unsigned(ymd.month())),
+          int(unsigned(ymd.day())),
+          int(seconds_of_day / 3600),
+          int(seconds_of_day / 60 % 60),
+          int(seconds_of_day % 60),
+          int((rest - floor<seconds>(rest)).count())};
 }
 std::optional<LocalTime> FromParts(int y, int mo, int d, int h = 0, int mi = 0, int s = 0, int us = 0) {
   year_month_day ymd{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
-  if (!ymd.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || us < 0 || us > 999999) return std::nullopt;
+  if (!ymd.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || us < 0 || us > 999999)
+    return std::nullopt;
   return LocalTime(local_days(ymd)) + hours(h) + minutes(mi) + seconds(s) + microseconds(us);
 }
 std::string OffsetText(std::chrono::seconds offset) {
@@ -45,9 +51,11 @@ std::string Clock24(const Parts& p) {
   return out;
 }
 const char* const kDays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-const char* const kMonths[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"};
+const char* const kMonths[] = {"January", "February", "March",     "April",   "May",      "June",
+                               "July",    "August",   "September", "October", "November", "December"};
 
-std::string Strftime(LocalTime t, const std::string& format, const std::optional<std::chrono::seconds>& offset, const std::string& zone) {
+std::string Strftime(LocalTime t, const std::string& format, const std::optional<std::chrono::seconds>& offset,
+                     const std::string& zone) {
   Parts p = PartsOf(t);
   auto day_point = floor<days>(t);
   unsigned weekday_index = std::chrono::weekday(day_point).c_encoding();
@@ -63,34 +71,96 @@ std::string Strftime(LocalTime t, const std::string& format, const std::optional
     if (bare) c = format[++i];
     auto two = [&](int v) { out += bare ? std::to_string(v) : fmt::format("{:02}", v); };
     switch (c) {
-      case 'Y': out += fmt::format("{:04}", p.year); break;
-      case 'y': two(p.year % 100); break;
-      case 'm': two(p.month); break;
-      case 'd': two(p.day); break;
-      case 'H': two(p.hour); break;
-      case 'I': two(p.hour % 12 == 0 ? 12 : p.hour % 12); break;
-      case 'M': two(p.minute); break;
-      case 'S': two(p.second); break;
-      case 'f': out += fmt::format("{:06}", p.micro); break;
-      case 'p': out += p.hour < 12 ? "AM" : "PM"; break;
-      case 'j': out += bare ? std::to_string(year_day) : fmt::format("{:03}", year_day); break;
-      case 'A': out += kDays[weekday_index]; break;
-      case 'a': out += std::string_view(kDays[weekday_index]).substr(0, 3); break;
-      case 'B': out += kMonths[p.month - 1]; break;
-      case 'b': case 'h': out += std::string_view(kMonths[p.month - 1]).substr(0, 3); break;
-      case 'w': out += std::to_string(weekday_index); break;
-      case 'u': out += std::to_string(weekday_index == 0 ? 7 : weekday_index); break;
-      case 'U': two((year_day + 6 - int(weekday_index)) / 7); break;
-      case 'W': two((year_day + 6 - int((weekday_index + 6) % 7)) / 7); break;
-      case 'F': out += fmt::format("{:04}-{:02}-{:02}", p.year, p.month, p.day); break;
-      case 'T': case 'X': out += fmt::format("{:02}:{:02}:{:02}", p.hour, p.minute, p.second); break;
-      case 'D': case 'x': out += fmt::format("{:02}/{:02}/{:02}", p.month, p.day, p.year % 100); break;
-      case 'R': out += fmt::format("{:02}:{:02}", p.hour, p.minute); break;
-      case 's': out += std::to_string(floor<seconds>(t.time_since_epoch()).count() - (offset ? offset->count() : 0)); break;
-      case 'z': if (offset) { std::string o = OffsetText(*offset); out += o.substr(0, 3) + o.substr(4); } break;
-      case 'Z': out += zone; break;
-      case '%': out += '%'; break;
-      default: out += '%'; out += c;
+      case 'Y':
+        out += fmt::format("{:04}", p.year);
+        break;
+      case 'y':
+        two(p.year % 100);
+        break;
+      case 'm':
+        two(p.month);
+        break;
+      case 'd':
+        two(p.day);
+        break;
+      case 'H':
+        two(p.hour);
+        break;
+      case 'I':
+        two(p.hour % 12 == 0 ? 12 : p.hour % 12);
+        break;
+      case 'M':
+        two(p.minute);
+        break;
+      case 'S':
+        two(p.second);
+        break;
+      case 'f':
+        out += fmt::format("{:06}", p.micro);
+        break;
+      case 'p':
+        out += p.hour < 12 ? "AM" : "PM";
+        break;
+      case 'j':
+        out += bare ? std::to_string(year_day) : fmt::format("{:03}", year_day);
+        break;
+      case 'A':
+        out += kDays[weekday_index];
+        break;
+      case 'a':
+        out += std::string_view(kDays[weekday_index]).substr(0, 3);
+        break;
+      case 'B':
+        out += kMonths[p.month - 1];
+        break;
+      case 'b':
+      case 'h':
+        out += std::string_view(kMonths[p.month - 1]).substr(0, 3);
+        break;
+      case 'w':
+        out += std::to_string(weekday_index);
+        break;
+      case 'u':
+        out += std::to_string(weekday_index == 0 ? 7 : weekday_index);
+        break;
+      case 'U':
+        two((year_day + 6 - int(weekday_index)) / 7);
+        break;
+      case 'W':
+        two((year_day + 6 - int((weekday_index + 6) % 7)) / 7);
+        break;
+      case 'F':
+        out += fmt::format("{:04}-{:02}-{:02}", p.year, p.month, p.day);
+        break;
+      case 'T':
+      case 'X':
+        out += fmt::format("{:02}:{:02}:{:02}", p.hour, p.minute, p.second);
+        break;
+      case 'D':
+      case 'x':
+        out += fmt::format("{:02}/{:02}/{:02}", p.month, p.day, p.year % 100);
+        break;
+      case 'R':
+        out += fmt::format("{:02}:{:02}", p.hour, p.minute);
+        break;
+      case 's':
+        out += std::to_string(floor<seconds>(t.time_since_epoch()).count() - (offset ? offset->count() : 0));
+        break;
+      case 'z':
+        if (offset) {
+          std::string o = OffsetText(*offset);
+          out += o.substr(0, 3) + o.substr(4);
+        }
+        break;
+      case 'Z':
+        out += zone;
+        break;
+      case '%':
+        out += '%';
+        break;
+      default:
+        out += '%';
+        out += c;
     }
   }
   return out;
@@ -107,7 +177,8 @@ class Timedelta : public jinja::Object {
     auto s = floor<seconds>(rest).count();
     auto us = (rest - floor<seconds>(rest)).count();
     std::string out;
-    if (day_count.count() != 0) out = fmt::format("{} day{}, ", day_count.count(), std::abs(day_count.count()) == 1 ? "" : "s");
+    if (day_count.count() != 0)
+      out = fmt::format("{} day{}, ", day_count.count(), std::abs(day_count.count()) == 1 ? "" : "s");
     out += fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
     if (us) out += fmt::format(".{:06}", us);
     return out;
@@ -142,7 +213,8 @@ class Timedelta : public jinja::Object {
       if (op == BinaryOp::kDivide && o->d.count() != 0) return Value(double(d.count()) / double(o->d.count()));
       return std::nullopt;
     }
-    if (other.is_number() && op == BinaryOp::kMultiply) return Value(MakeRef<Timedelta>(microseconds(int64_t(double(d.count()) * other.AsDouble()))));
+    if (other.is_number() && op == BinaryOp::kMultiply)
+      return Value(MakeRef<Timedelta>(microseconds(int64_t(double(d.count()) * other.AsDouble()))));
     return std::nullopt;
   }
 };
@@ -169,13 +241,16 @@ std::optional<TimeZone> ZoneOf(const Value& value) {
 /// A datetime, or a date when `only_date`.
 class Datetime : public jinja::Object {
  public:
-  Datetime(LocalTime local, std::optional<TimeZone> zone, bool only_date) : local(local), zone(std::move(zone)), only_date(only_date) {}
+  Datetime(LocalTime local, std::optional<TimeZone> zone, bool only_date)
+      : local(local), zone(std::move(zone)), only_date(only_date) {}
   const LocalTime local;
   const std::optional<TimeZone> zone;
   const bool only_date;
 
   Timestamp Utc() const { return zone ? zone->ToUtc(local) : Timestamp(local.time_since_epoch()); }
-  std::optional<std::chrono::seconds> Offset() const { return zone ? std::optional(zone->OffsetAt(Utc())) : std::nullopt; }
+  std::optional<std::chrono::seconds> Offset() const {
+    return zone ? std::optional(zone->OffsetAt(Utc())) : std::nullopt;
+  }
 
   std::string TypeName() const override { return only_date ? "date" : "datetime"; }
   std::string Iso(char separator) const {
@@ -218,11 +293,13 @@ class Datetime : public jinja::Object {
     }
     if (name == "date") return Value(MakeRef<Datetime>(LocalTime(floor<days>(local)), std::nullopt, true));
     if (name == "weekday") return Value(int64_t((std::chrono::weekday(floor<days>(local)).c_encoding() + 6) % 7));
-    if (name == "isoweekday") return Value(int64_t((std::chrono::weekday(floor<days>(local)).c_encoding() + 6) % 7 + 1));
+    if (name == "isoweekday")
+      return Value(int64_t((std::chrono::weekday(floor<days>(local)).c_encoding() + 6) % 7 + 1));
     if (name == "toordinal") return Value(int64_t(floor<days>(local.time_since_epoch()).count() + 719163));
     if (name == "timestamp") return Value(double(MicrosSinceEpoch(Utc())) / 1e6);
     if (name == "replace") {
-      auto bound = QUERN_TRY(args.Bind(name, {"year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo"}));
+      auto bound =
+          QUERN_TRY(args.Bind(name, {"year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo"}));
       Parts p = PartsOf(local);
       int* fields[] = {&p.year, &p.month, &p.day, &p.hour, &p.minute, &p.second, &p.micro};
       for (size_t i = 0; i < 7; ++i) {
@@ -285,17 +362,21 @@ Result<Value> BuildDatetime(CallArgs& args, bool only_date) {
   if (only_date) {
     bound = QUERN_TRY(args.Bind("date", {"year", "month", "day"}, 3));
   } else {
-    bound = QUERN_TRY(args.Bind("datetime", {"year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo"}, 3));
+    bound = QUERN_TRY(
+        args.Bind("datetime", {"year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo"}, 3));
   }
   int fields[7] = {1970, 1, 1, 0, 0, 0, 0};
   for (size_t i = 0; i < std::min<size_t>(7, bound.size()); ++i) {
     if (bound[i]) {
-      if (!bound[i]->is_int()) return Fail(Error(ErrorCode::kTemplateType, "datetime wants whole numbers, not " + bound[i]->Repr()));
+      if (!bound[i]->is_int())
+        return Fail(Error(ErrorCode::kTemplateType, "datetime wants whole numbers, not " + bound[i]->Repr()));
       fields[i] = int(bound[i]->AsInt());
     }
   }
   auto t = FromParts(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6]);
-  if (!t) return Fail(Error(ErrorCode::kTemplateType, fmt::format("there is no date {}-{}-{}", fields[0], fields[1], fields[2])));
+  if (!t)
+    return Fail(
+        Error(ErrorCode::kTemplateType, fmt::format("there is no date {}-{}-{}", fields[0], fields[1], fields[2])));
   std::optional<TimeZone> zone;
   if (bound.size() > 7 && bound[7]) zone = ZoneOf(*bound[7]);
   return Value(MakeRef<Datetime>(*t, zone, only_date));
@@ -315,7 +396,9 @@ class DatetimeClass : public jinja::Object {
     return std::nullopt;
   }
   Result<std::optional<Value>> CallMethod(std::string_view name, CallArgs& args) override {
-    if (name == "today" && only_date_) return Value(MakeRef<Datetime>(LocalTime(floor<days>(TimeZone::Utc().ToLocal(clock_.Now()))), std::nullopt, true));
+    if (name == "today" && only_date_)
+      return Value(
+          MakeRef<Datetime>(LocalTime(floor<days>(TimeZone::Utc().ToLocal(clock_.Now()))), std::nullopt, true));
     if (name == "now" || name == "today" || name == "utcnow") {
       auto bound = QUERN_TRY(args.Bind(name, {"tz"}));
       std::optional<TimeZone> zone;
@@ -326,16 +409,20 @@ class DatetimeClass : public jinja::Object {
       auto bound = QUERN_TRY(args.Bind(name, {"date_string"}, 1));
       std::string text = bound[0]->ToString();
       Timestamp t = QUERN_TRY(ParseTimestamp(text, TimeZone::Utc()));
-      bool zoned = text.size() > 10 && (text.back() == 'Z' || text.find('+', 10) != std::string::npos || text.rfind('-') > 10);
+      bool zoned =
+          text.size() > 10 && (text.back() == 'Z' || text.find('+', 10) != std::string::npos || text.rfind('-') > 10);
       LocalTime local = TimeZone::Utc().ToLocal(t);
-      return Value(MakeRef<Datetime>(only_date_ ? LocalTime(floor<days>(local)) : local, zoned && !only_date_ ? std::optional(TimeZone::Utc()) : std::nullopt, only_date_));
+      return Value(MakeRef<Datetime>(only_date_ ? LocalTime(floor<days>(local)) : local,
+                                     zoned && !only_date_ ? std::optional(TimeZone::Utc()) : std::nullopt, only_date_));
     }
     if (name == "strptime") {
       auto bound = QUERN_TRY(args.Bind(name, {"date_string", "format"}, 2));
       std::string text = bound[0]->ToString(), format = bound[1]->ToString();
       std::optional<LocalTime> t = ParseTimeFormat(text, format);
-      if (!t) return Fail(Error(ErrorCode::kTemplateType, "time data '" + text + "' does not match format '" + format + "'"));
-      return Value(MakeRef<Datetime>(*t, format.find("%z") != std::string::npos ? std::optional(TimeZone::Utc()) : std::nullopt, false));
+      if (!t)
+        return Fail(Error(ErrorCode::kTemplateType, "time data '" + text + "' does not match format '" + format + "'"));
+      return Value(MakeRef<Datetime>(
+          *t, format.find("%z") != std::string::npos ? std::optional(TimeZone::Utc()) : std::nullopt, false));
     }
     if (name == "strftime") {
       auto bound = QUERN_TRY(args.Bind(name, {"dt", "format"}, 2));
@@ -357,7 +444,8 @@ class DatetimeClass : public jinja::Object {
       auto* date = bound[0]->As<Datetime>();
       auto* time = bound[1]->As<Datetime>();
       if (!date || !time) return Fail(Error(ErrorCode::kTemplateType, "combine wants a date and a time"));
-      return Value(MakeRef<Datetime>(LocalTime(floor<days>(date->local)) + (time->local - floor<days>(time->local)), std::nullopt, false));
+      return Value(MakeRef<Datetime>(LocalTime(floor<days>(date->local)) + (time->local - floor<days>(time->local)),
+                                     std::nullopt, false));
     }
     return std::nullopt;
   }
@@ -369,7 +457,9 @@ class DatetimeClass : public jinja::Object {
 
 }  // namespace
 
-Value MakeDatetime(LocalTime local, std::optional<TimeZone> zone) { return Value(MakeRef<Datetime>(local, std::move(zone), false)); }
+Value MakeDatetime(LocalTime local, std::optional<TimeZone> zone) {
+  return Value(MakeRef<Datetime>(local, std::move(zone), false));
+}
 
 std::optional<Value> ParseDateValue(const std::string& text, const std::string& type) {
   Result<Timestamp> t = ParseTimestamp(text, TimeZone::Utc());
@@ -382,12 +472,14 @@ std::optional<Value> ParseDateValue(const std::string& text, const std::string& 
 
 Value MakeDatetimeModule(const Clock& clock) {
   Value timedelta = Value::Function("timedelta", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("timedelta", {"days", "seconds", "microseconds", "milliseconds", "minutes", "hours", "weeks"}));
+    auto bound = QUERN_TRY(
+        args.Bind("timedelta", {"days", "seconds", "microseconds", "milliseconds", "minutes", "hours", "weeks"}));
     const double unit[] = {86400e6, 1e6, 1, 1e3, 60e6, 3600e6, 604800e6};
     double total = 0;
     for (size_t i = 0; i < 7; ++i) {
       if (!bound[i]) continue;
-      if (!bound[i]->is_number()) return Fail(Error(ErrorCode::kTemplateType, "timedelta wants numbers, not " + bound[i]->Repr()));
+      if (!bound[i]->is_number())
+        return Fail(Error(ErrorCode::kTemplateType, "timedelta wants numbers, not " + bound[i]->Repr()));
       total += bound[i]->AsDouble() * unit[i];
     }
     return Value(MakeRef<Timedelta>(microseconds(std::llround(total))));

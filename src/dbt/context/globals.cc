@@ -1,4 +1,5 @@
-// Functions and values that are the same for every node: log, return, exceptions, JSON, YAML, target, flags, modules, ...
+// Functions and values that are the same for every node: log, return, exceptions, JSON, YAML, target, flags, modules,
+// ...
 #include <cstdio>
 #include <thread>
 
@@ -119,7 +120,8 @@ Result<Value> Md5Function(CallArgs& args) {
 Result<Value> DiffOfTwoDicts(CallArgs& args) {
   auto bound = QUERN_TRY(args.Bind("diff_of_two_dicts", {"dict_a", "dict_b"}, 2));
   Value out = Value::NewDict();
-  if (!bound[0]->is_dict() || !bound[1]->is_dict()) return Fail(Error(ErrorCode::kTemplateType, "diff_of_two_dicts wants two dicts"));
+  if (!bound[0]->is_dict() || !bound[1]->is_dict())
+    return Fail(Error(ErrorCode::kTemplateType, "diff_of_two_dicts wants two dicts"));
   std::map<std::string, Value> b;
   for (const auto& entry : bound[1]->AsDict().entries()) b[Lower(entry.key.ToString())] = entry.value;
   for (const auto& entry : bound[0]->AsDict().entries()) {
@@ -138,7 +140,8 @@ Result<Value> DiffOfTwoDicts(CallArgs& args) {
 }
 
 Result<Value> TryOrCompilerError(CallArgs& args) {
-  if (args.args.size() < 2) return Fail(Error(ErrorCode::kTemplateType, "try_or_compiler_error wants a message and a function"));
+  if (args.args.size() < 2)
+    return Fail(Error(ErrorCode::kTemplateType, "try_or_compiler_error wants a message and a function"));
   std::vector<Value> rest(args.args.begin() + 2, args.args.end());
   std::vector<jinja::KeywordArg> kwargs(args.kwargs.begin(), args.kwargs.end());
   Result<Value> result = args.state.Call(args.args[1], std::move(rest), std::move(kwargs));
@@ -153,94 +156,110 @@ Value Raiser(const char* name, std::function<std::string(CallArgs&)> message) {
   });
 }
 
-std::string ArgText(CallArgs& args, size_t i) { return i < args.args.size() ? args.args[i].ToString() : std::string(); }
+std::string ArgText(CallArgs& args, size_t i) {
+  return i < args.args.size() ? args.args[i].ToString() : std::string();
+}
 
 Value MakeExceptions() {
-  auto raised = [](CallArgs& args) { return args.args.empty() && !args.kwargs.empty() ? args.kwargs[0].value.ToString() : ArgText(args, 0); };
+  auto raised = [](CallArgs& args) {
+    return args.args.empty() && !args.kwargs.empty() ? args.kwargs[0].value.ToString() : ArgText(args, 0);
+  };
   Value out = Value::NewDict();
-  for (const char* name : {"raise_compiler_error", "raise_database_error", "raise_parsing_error", "raise_fail_fast_error", "raise_dependency_error", "raise_not_implemented", "raise_invalid_property_yml_version"}) {
+  for (const char* name :
+       {"raise_compiler_error", "raise_database_error", "raise_parsing_error", "raise_fail_fast_error",
+        "raise_dependency_error", "raise_not_implemented", "raise_invalid_property_yml_version"}) {
     Put(out, name, Raiser(name, raised));
   }
   Put(out, "warn", Value::Function("warn", [](CallArgs& args) -> Result<Value> {
-    RenderContext& context = RenderContext::Of(args.state);
-    if (context.mode != RenderContext::Mode::kParse) context.Say("warning: " + ArgText(args, 0));
-    return Value("");
-  }));
-  Put(out, "warn_snapshot_timestamp_data_types", Value::Function("warn_snapshot_timestamp_data_types", [](CallArgs& args) -> Result<Value> {
-    RenderContext::Of(args.state).Say("warning: snapshot_get_time() gives " + ArgText(args, 0) + ", updated_at is " + ArgText(args, 1));
-    return Value("");
-  }));
+        RenderContext& context = RenderContext::Of(args.state);
+        if (context.mode != RenderContext::Mode::kParse) context.Say("warning: " + ArgText(args, 0));
+        return Value("");
+      }));
+  Put(out, "warn_snapshot_timestamp_data_types",
+      Value::Function("warn_snapshot_timestamp_data_types", [](CallArgs& args) -> Result<Value> {
+        RenderContext::Of(args.state)
+            .Say("warning: snapshot_get_time() gives " + ArgText(args, 0) + ", updated_at is " + ArgText(args, 1));
+        return Value("");
+      }));
   Put(out, "relation_wrong_type", Raiser("relation_wrong_type", [](CallArgs& args) {
-    const RelationData* relation = args.args.empty() ? nullptr : AsRelation(args.args[0]);
-    return "a " + ArgText(args, 1) + " is to be built, but " + ArgText(args, 0) + " is a " + (relation ? relation->type : std::string("something else")) +
-           " already; drop it, or build with --full-refresh";
-  }));
-  Put(out, "missing_relation", Raiser("missing_relation", [](CallArgs& args) { return "relation " + ArgText(args, 0) + " is not there"; }));
-  Put(out, "missing_config", Raiser("missing_config", [](CallArgs& args) { return "config '" + ArgText(args, 1) + "' must be given"; }));
-  Put(out, "missing_materialization", Raiser("missing_materialization", [](CallArgs&) { return std::string("there is no such materialization"); }));
+        const RelationData* relation = args.args.empty() ? nullptr : AsRelation(args.args[0]);
+        return "a " + ArgText(args, 1) + " is to be built, but " + ArgText(args, 0) + " is a " +
+               (relation ? relation->type : std::string("something else")) +
+               " already; drop it, or build with --full-refresh";
+      }));
+  Put(out, "missing_relation",
+      Raiser("missing_relation", [](CallArgs& args) { return "relation " + ArgText(args, 0) + " is not there"; }));
+  Put(out, "missing_config",
+      Raiser("missing_config", [](CallArgs& args) { return "config '" + ArgText(args, 1) + "' must be given"; }));
+  Put(out, "missing_materialization",
+      Raiser("missing_materialization", [](CallArgs&) { return std::string("there is no such materialization"); }));
   Put(out, "column_type_missing", Raiser("column_type_missing", [](CallArgs& args) {
-    return "an enforced contract needs data_type for every column; missing for: " + ArgText(args, 0);
-  }));
+        return "an enforced contract needs data_type for every column; missing for: " + ArgText(args, 0);
+      }));
   Put(out, "raise_contract_error", Raiser("raise_contract_error", [](CallArgs& args) {
-    // what the model declares against what its query gives, column by column
-    struct Pair {
-      std::string declared, given;
-    };
-    std::vector<std::string> order;
-    std::map<std::string, Pair> pairs;
-    auto read = [&](size_t index, bool declared) {
-      if (index >= args.args.size()) return;
-      auto items = args.args[index].Iterate();
-      if (!items) return;
-      for (const Value& item : *items) {
-        std::string name, type;
-        if (auto n = item.Get("name")) name = n->ToString();
-        for (const char* key : {"formatted", "data_type"}) {
-          if (auto t = item.Get(key); t && type.empty()) type = t->ToString();
+        // what the model declares against what its query gives, column by column
+        struct Pair {
+          std::string declared, given;
+        };
+        std::vector<std::string> order;
+        std::map<std::string, Pair> pairs;
+        auto read = [&](size_t index, bool declared) {
+          if (index >= args.args.size()) return;
+          auto items = args.args[index].Iterate();
+          if (!items) return;
+          for (const Value& item : *items) {
+            std::string name, type;
+            if (auto n = item.Get("name")) name = n->ToString();
+            for (const char* key : {"formatted", "data_type"}) {
+              if (auto t = item.Get(key); t && type.empty()) type = t->ToString();
+            }
+            if (auto t = item.Get("data_type")) type = t->ToString();
+            std::string key = Lower(name);
+            if (!pairs.count(key)) order.push_back(key);
+            (declared ? pairs[key].declared : pairs[key].given) = type;
+          }
+        };
+        read(0, true);
+        read(1, false);
+        std::string text = "the model's contract does not hold:";
+        for (const std::string& key : order) {
+          const Pair& p = pairs[key];
+          if (p.given.empty())
+            text += "\n  column '" + key + "' is declared as " + p.declared + ", the query does not give it";
+          else if (p.declared.empty())
+            text += "\n  column '" + key + "' (" + p.given + ") is not declared";
+          else if (!EqualsIgnoreCase(p.given, p.declared))
+            text += "\n  column '" + key + "' is declared as " + p.declared + ", the query gives " + p.given;
         }
-        if (auto t = item.Get("data_type")) type = t->ToString();
-        std::string key = Lower(name);
-        if (!pairs.count(key)) order.push_back(key);
-        (declared ? pairs[key].declared : pairs[key].given) = type;
-      }
-    };
-    read(0, true);
-    read(1, false);
-    std::string text = "the model's contract does not hold:";
-    for (const std::string& key : order) {
-      const Pair& p = pairs[key];
-      if (p.given.empty()) text += "\n  column '" + key + "' is declared as " + p.declared + ", the query does not give it";
-      else if (p.declared.empty()) text += "\n  column '" + key + "' (" + p.given + ") is not declared";
-      else if (!EqualsIgnoreCase(p.given, p.declared)) text += "\n  column '" + key + "' is declared as " + p.declared + ", the query gives " + p.given;
-    }
-    return text;
-  }));
+        return text;
+      }));
   return out;
 }
 
 }  // namespace
 
 Value MakeFlags(const Workspace& workspace, const Invocation& invocation) {
-  Value flags = Value::NewDict({{"FULL_REFRESH", invocation.full_refresh},
-                                {"STORE_FAILURES", invocation.store_failures},
-                                {"WHICH", Value(invocation.which)},
-                                {"FAIL_FAST", false},
-                                {"STRICT_MODE", false},
-                                {"WARN_ERROR", Value()},
-                                {"USE_COLORS", false},
-                                {"WRITE_JSON", true},
-                                {"PARTIAL_PARSE", false},
-                                {"DEBUG", false},
-                                {"QUIET", false},
-                                {"EMPTY", false},
-                                {"CACHE_SELECTED_ONLY", false},
-                                {"INDIRECT_SELECTION", "eager"},
-                                {"SEND_ANONYMOUS_USAGE_STATS", false},
-                                {"EVENT_TIME_START", Value()},
-                                {"EVENT_TIME_END", Value()},
-                                {"REQUIRE_SQL_HEADER_IN_TEST_CONFIGS", false},
-                                {"PROFILES_DIR", workspace.options().profiles_dir ? Value(workspace.options().profiles_dir->string()) : Value()},
-                                {"TARGET_PATH", Value(workspace.target_path().string())}});
+  Value flags = Value::NewDict(
+      {{"FULL_REFRESH", invocation.full_refresh},
+       {"STORE_FAILURES", invocation.store_failures},
+       {"WHICH", Value(invocation.which)},
+       {"FAIL_FAST", false},
+       {"STRICT_MODE", false},
+       {"WARN_ERROR", Value()},
+       {"USE_COLORS", false},
+       {"WRITE_JSON", true},
+       {"PARTIAL_PARSE", false},
+       {"DEBUG", false},
+       {"QUIET", false},
+       {"EMPTY", false},
+       {"CACHE_SELECTED_ONLY", false},
+       {"INDIRECT_SELECTION", "eager"},
+       {"SEND_ANONYMOUS_USAGE_STATS", false},
+       {"EVENT_TIME_START", Value()},
+       {"EVENT_TIME_END", Value()},
+       {"REQUIRE_SQL_HEADER_IN_TEST_CONFIGS", false},
+       {"PROFILES_DIR", workspace.options().profiles_dir ? Value(workspace.options().profiles_dir->string()) : Value()},
+       {"TARGET_PATH", Value(workspace.target_path().string())}});
   flags.Freeze();
   return flags;
 }
@@ -260,7 +279,9 @@ Value TargetValue(const Target& target) {
   return out;
 }
 
-Value Function(const char* name, NativeFunction function) { return Value::Function(name, std::move(function)); }
+Value Function(const char* name, NativeFunction function) {
+  return Value::Function(name, std::move(function));
+}
 
 }  // namespace
 
@@ -282,8 +303,11 @@ std::vector<std::pair<std::string, Value>> ContextGlobals(const Workspace& works
   function("local_md5", Md5Function);
   function("diff_of_two_dicts", DiffOfTwoDicts);
   function("try_or_compiler_error", TryOrCompilerError);
-  function("debug", [](CallArgs&) -> Result<Value> { return Fail(Error(ErrorCode::kTemplateRaised, "debug() is not built")); });
-  function("submit_python_job", [](CallArgs&) -> Result<Value> { return Fail(Error(ErrorCode::kTemplateRaised, "Python models are not built")); });
+  function("debug",
+           [](CallArgs&) -> Result<Value> { return Fail(Error(ErrorCode::kTemplateRaised, "debug() is not built")); });
+  function("submit_python_job", [](CallArgs&) -> Result<Value> {
+    return Fail(Error(ErrorCode::kTemplateRaised, "Python models are not built"));
+  });
   add("exceptions", MakeExceptions());
   add("modules", MakeModules(workspace.clock()));
   add("api", MakeApi());
@@ -307,7 +331,9 @@ std::vector<std::pair<std::string, Value>> ContextGlobals(const Workspace& works
 }
 
 void AddFilters(jinja::Environment& environment) {
-  environment.AddFilter("as_text", [](CallArgs& args) -> Result<Value> { return args.args.empty() ? Value() : Value(args.args[0].ToString()); });
+  environment.AddFilter("as_text", [](CallArgs& args) -> Result<Value> {
+    return args.args.empty() ? Value() : Value(args.args[0].ToString());
+  });
   environment.AddFilter("as_bool", [](CallArgs& args) -> Result<Value> {
     if (args.args.empty()) return Value();
     if (args.args[0].is_bool()) return args.args[0];
@@ -319,7 +345,8 @@ void AddFilters(jinja::Environment& environment) {
   environment.AddFilter("as_number", [](CallArgs& args) -> Result<Value> {
     if (args.args.empty() || args.args[0].is_number()) return args.args.empty() ? Value() : args.args[0];
     Result<Value> number = jinja::LiteralEval(Trim(args.args[0].ToString()));
-    if (!number || !number->is_number() || number->is_bool()) return Fail(Error(ErrorCode::kTemplateType, "as_number: " + args.args[0].Repr() + " is no number"));
+    if (!number || !number->is_number() || number->is_bool())
+      return Fail(Error(ErrorCode::kTemplateType, "as_number: " + args.args[0].Repr() + " is no number"));
     return *number;
   });
   environment.AddFilter("as_native", [](CallArgs& args) -> Result<Value> {
@@ -327,7 +354,8 @@ void AddFilters(jinja::Environment& environment) {
     Result<Value> value = jinja::LiteralEval(args.args[0].AsString());
     return value ? *value : args.args[0];
   });
-  environment.AddFilter("is_list", [](CallArgs& args) -> Result<Value> { return Value(!args.args.empty() && args.args[0].is_list()); });
+  environment.AddFilter(
+      "is_list", [](CallArgs& args) -> Result<Value> { return Value(!args.args.empty() && args.args[0].is_list()); });
 }
 
 }  // namespace quern::dbt

@@ -42,7 +42,8 @@ class Match : public jinja::Object {
     }
     if (name == "start") return Value(static_cast<int64_t>(start_));
     if (name == "end") return Value(static_cast<int64_t>(end_));
-    if (name == "span") return Value::NewTuple({Value(static_cast<int64_t>(start_)), Value(static_cast<int64_t>(end_))});
+    if (name == "span")
+      return Value::NewTuple({Value(static_cast<int64_t>(start_)), Value(static_cast<int64_t>(end_))});
     return std::nullopt;
   }
   Result<std::optional<Value>> Item(const Value& key, State&) override { return QUERN_TRY(One(key)); }
@@ -50,7 +51,8 @@ class Match : public jinja::Object {
  private:
   Value Group(size_t i) const { return i < groups_.size() && groups_[i] ? Value(*groups_[i]) : Value(); }
   Result<Value> One(const Value& key) const {
-    if (key.is_int() && key.AsInt() >= 0 && key.AsInt() < static_cast<int64_t>(groups_.size())) return Group(static_cast<size_t>(key.AsInt()));
+    if (key.is_int() && key.AsInt() >= 0 && key.AsInt() < static_cast<int64_t>(groups_.size()))
+      return Group(static_cast<size_t>(key.AsInt()));
     if (key.is_string()) {
       if (auto it = names_.find(key.AsString()); it != names_.end()) return Group(static_cast<size_t>(it->second));
     }
@@ -112,7 +114,9 @@ class Pattern : public jinja::Object {
           out.push_back(Find(text, at, RE2::UNANCHORED));
         } else if (name == "split") {
           out.emplace_back(text.substr(last, begin - last));
-          for (int i = 1; i <= groups; ++i) out.push_back(parts[static_cast<size_t>(i)].data() ? Value(std::string(parts[static_cast<size_t>(i)])) : Value());
+          for (int i = 1; i <= groups; ++i)
+            out.push_back(parts[static_cast<size_t>(i)].data() ? Value(std::string(parts[static_cast<size_t>(i)]))
+                                                               : Value());
           last = begin + parts[0].size();
         } else if (groups == 0) {
           out.emplace_back(std::string(parts[0]));
@@ -179,29 +183,35 @@ class Pattern : public jinja::Object {
 };
 
 Value MakeRe() {
-  Value module = Value::NewDict({{"IGNORECASE", kIgnoreCase}, {"I", kIgnoreCase}, {"MULTILINE", kMultiline}, {"M", kMultiline}, {"DOTALL", kDotAll}, {"S", kDotAll}});
+  Value module = Value::NewDict({{"IGNORECASE", kIgnoreCase},
+                                 {"I", kIgnoreCase},
+                                 {"MULTILINE", kMultiline},
+                                 {"M", kMultiline},
+                                 {"DOTALL", kDotAll},
+                                 {"S", kDotAll}});
   auto add = [&](const char* name) {
     Put(module, name, Value::Function(name, [name](CallArgs& args) -> Result<Value> {
-      auto bound = QUERN_TRY(args.Bind(name, {"pattern", "string", "flags"}, 2));
-      auto pattern = QUERN_TRY(Pattern::Make(*bound[0], bound[2] && bound[2]->is_int() ? bound[2]->AsInt() : 0));
-      return pattern->Run(name, bound[1]->ToString()).value_or(Value());
-    }));
+          auto bound = QUERN_TRY(args.Bind(name, {"pattern", "string", "flags"}, 2));
+          auto pattern = QUERN_TRY(Pattern::Make(*bound[0], bound[2] && bound[2]->is_int() ? bound[2]->AsInt() : 0));
+          return pattern->Run(name, bound[1]->ToString()).value_or(Value());
+        }));
   };
   for (const char* name : {"match", "fullmatch", "search", "findall", "finditer", "split"}) add(name);
   Put(module, "sub", Value::Function("sub", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("sub", {"pattern", "repl", "string", "count", "flags"}, 3));
-    auto pattern = QUERN_TRY(Pattern::Make(*bound[0], bound[4] && bound[4]->is_int() ? bound[4]->AsInt() : 0));
-    auto out = QUERN_TRY(pattern->Sub(*bound[1], bound[2]->ToString(), bound[3] && bound[3]->is_int() ? bound[3]->AsInt() : 0));
-    return *out;
-  }));
+        auto bound = QUERN_TRY(args.Bind("sub", {"pattern", "repl", "string", "count", "flags"}, 3));
+        auto pattern = QUERN_TRY(Pattern::Make(*bound[0], bound[4] && bound[4]->is_int() ? bound[4]->AsInt() : 0));
+        auto out = QUERN_TRY(
+            pattern->Sub(*bound[1], bound[2]->ToString(), bound[3] && bound[3]->is_int() ? bound[3]->AsInt() : 0));
+        return *out;
+      }));
   Put(module, "compile", Value::Function("compile", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("compile", {"pattern", "flags"}, 1));
-    return Value(QUERN_TRY(Pattern::Make(*bound[0], bound[1] && bound[1]->is_int() ? bound[1]->AsInt() : 0)));
-  }));
+        auto bound = QUERN_TRY(args.Bind("compile", {"pattern", "flags"}, 1));
+        return Value(QUERN_TRY(Pattern::Make(*bound[0], bound[1] && bound[1]->is_int() ? bound[1]->AsInt() : 0)));
+      }));
   Put(module, "escape", Value::Function("escape", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("escape", {"pattern"}, 1));
-    return Value(RE2::QuoteMeta(bound[0]->ToString()));
-  }));
+        auto bound = QUERN_TRY(args.Bind("escape", {"pattern"}, 1));
+        return Value(RE2::QuoteMeta(bound[0]->ToString()));
+      }));
   return module;
 }
 
@@ -214,107 +224,113 @@ Result<std::vector<std::vector<Value>>> Lists(CallArgs& args) {
 Value MakeItertools() {
   Value module = Value::NewDict();
   Put(module, "chain", Value::Function("chain", [](CallArgs& args) -> Result<Value> {
-    std::vector<Value> out;
-    for (auto& list : QUERN_TRY(Lists(args))) out.insert(out.end(), list.begin(), list.end());
-    return Value::NewList(std::move(out));
-  }));
+        std::vector<Value> out;
+        for (auto& list : QUERN_TRY(Lists(args))) out.insert(out.end(), list.begin(), list.end());
+        return Value::NewList(std::move(out));
+      }));
   Put(module, "product", Value::Function("product", [](CallArgs& args) -> Result<Value> {
-    std::vector<std::vector<Value>> rows = {{}};
-    int64_t repeat = 1;
-    if (const Value* r = args.Keyword("repeat"); r && r->is_int()) repeat = r->AsInt();
-    auto lists = QUERN_TRY(Lists(args));
-    for (int64_t r = 0; r < repeat; ++r) {
-      for (const auto& list : lists) {
-        std::vector<std::vector<Value>> next;
-        QUERN_TRY(args.state.Spend(static_cast<int64_t>(rows.size() * list.size())));
-        for (const auto& row : rows) {
-          for (const Value& v : list) {
-            next.push_back(row);
-            next.back().push_back(v);
+        std::vector<std::vector<Value>> rows = {{}};
+        int64_t repeat = 1;
+        if (const Value* r = args.Keyword("repeat"); r && r->is_int()) repeat = r->AsInt();
+        auto lists = QUERN_TRY(Lists(args));
+        for (int64_t r = 0; r < repeat; ++r) {
+          for (const auto& list : lists) {
+            std::vector<std::vector<Value>> next;
+            QUERN_TRY(args.state.Spend(static_cast<int64_t>(rows.size() * list.size())));
+            for (const auto& row : rows) {
+              for (const Value& v : list) {
+                next.push_back(row);
+                next.back().push_back(v);
+              }
+            }
+            rows = std::move(next);
           }
         }
-        rows = std::move(next);
-      }
-    }
-    std::vector<Value> out;
-    for (auto& row : rows) out.push_back(Value::NewTuple(std::move(row)));
-    return Value::NewList(std::move(out));
-  }));
+        std::vector<Value> out;
+        for (auto& row : rows) out.push_back(Value::NewTuple(std::move(row)));
+        return Value::NewList(std::move(out));
+      }));
   Put(module, "zip_longest", Value::Function("zip_longest", [](CallArgs& args) -> Result<Value> {
-    auto lists = QUERN_TRY(Lists(args));
-    Value fill;
-    if (const Value* f = args.Keyword("fillvalue")) fill = *f;
-    size_t longest = 0;
-    for (const auto& list : lists) longest = std::max(longest, list.size());
-    std::vector<Value> out;
-    for (size_t i = 0; i < longest; ++i) {
-      std::vector<Value> row;
-      for (const auto& list : lists) row.push_back(i < list.size() ? list[i] : fill);
-      out.push_back(Value::NewTuple(std::move(row)));
-    }
-    return Value::NewList(std::move(out));
-  }));
+        auto lists = QUERN_TRY(Lists(args));
+        Value fill;
+        if (const Value* f = args.Keyword("fillvalue")) fill = *f;
+        size_t longest = 0;
+        for (const auto& list : lists) longest = std::max(longest, list.size());
+        std::vector<Value> out;
+        for (size_t i = 0; i < longest; ++i) {
+          std::vector<Value> row;
+          for (const auto& list : lists) row.push_back(i < list.size() ? list[i] : fill);
+          out.push_back(Value::NewTuple(std::move(row)));
+        }
+        return Value::NewList(std::move(out));
+      }));
   auto choose = [&](const char* name, bool ordered) {
     Put(module, name, Value::Function(name, [name, ordered](CallArgs& args) -> Result<Value> {
-      auto bound = QUERN_TRY(args.Bind(name, {"iterable", "r"}, 1));
-      std::vector<Value> items = QUERN_TRY(bound[0]->Iterate());
-      size_t r = bound[1] && bound[1]->is_int() && bound[1]->AsInt() >= 0 ? static_cast<size_t>(bound[1]->AsInt()) : items.size();
-      std::vector<Value> out;
-      std::vector<size_t> picked;
-      std::function<Result<void>()> walk = [&]() -> Result<void> {
-        QUERN_TRY(args.state.Spend(1));
-        if (picked.size() == r) {
-          std::vector<Value> row;
-          for (size_t i : picked) row.push_back(items[i]);
-          out.push_back(Value::NewTuple(std::move(row)));
-          return {};
-        }
-        for (size_t i = ordered || picked.empty() ? 0 : picked.back() + 1; i < items.size(); ++i) {
-          if (std::find(picked.begin(), picked.end(), i) != picked.end()) continue;
-          picked.push_back(i);
+          auto bound = QUERN_TRY(args.Bind(name, {"iterable", "r"}, 1));
+          std::vector<Value> items = QUERN_TRY(bound[0]->Iterate());
+          size_t r = bound[1] && bound[1]->is_int() && bound[1]->AsInt() >= 0 ? static_cast<size_t>(bound[1]->AsInt())
+                                                                              : items.size();
+          std::vector<Value> out;
+          std::vector<size_t> picked;
+          std::function<Result<void>()> walk = [&]() -> Result<void> {
+            QUERN_TRY(args.state.Spend(1));
+            if (picked.size() == r) {
+              std::vector<Value> row;
+              for (size_t i : picked) row.push_back(items[i]);
+              out.push_back(Value::NewTuple(std::move(row)));
+              return {};
+            }
+            for (size_t i = ordered || picked.empty() ? 0 : picked.back() + 1; i < items.size(); ++i) {
+              if (std::find(picked.begin(), picked.end(), i) != picked.end()) continue;
+              picked.push_back(i);
+              QUERN_TRY(walk());
+              picked.pop_back();
+            }
+            return {};
+          };
           QUERN_TRY(walk());
-          picked.pop_back();
-        }
-        return {};
-      };
-      QUERN_TRY(walk());
-      return Value::NewList(std::move(out));
-    }));
+          return Value::NewList(std::move(out));
+        }));
   };
   choose("combinations", false);
   choose("permutations", true);
   Put(module, "accumulate", Value::Function("accumulate", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("accumulate", {"iterable"}, 1));
-    std::vector<Value> out;
-    double sum = 0;
-    bool whole = true;
-    for (const Value& v : QUERN_TRY(bound[0]->Iterate())) {
-      if (!v.is_number()) return Fail(Error(ErrorCode::kTemplateType, "accumulate wants numbers, not " + v.Repr()));
-      whole = whole && !v.is_float();
-      sum += v.AsDouble();
-      out.push_back(whole ? Value(static_cast<int64_t>(sum)) : Value(sum));
-    }
-    return Value::NewList(std::move(out));
-  }));
+        auto bound = QUERN_TRY(args.Bind("accumulate", {"iterable"}, 1));
+        std::vector<Value> out;
+        double sum = 0;
+        bool whole = true;
+        for (const Value& v : QUERN_TRY(bound[0]->Iterate())) {
+          if (!v.is_number()) return Fail(Error(ErrorCode::kTemplateType, "accumulate wants numbers, not " + v.Repr()));
+          whole = whole && !v.is_float();
+          sum += v.AsDouble();
+          out.push_back(whole ? Value(static_cast<int64_t>(sum)) : Value(sum));
+        }
+        return Value::NewList(std::move(out));
+      }));
   Put(module, "islice", Value::Function("islice", [](CallArgs& args) -> Result<Value> {
-    auto bound = QUERN_TRY(args.Bind("islice", {"iterable", "start", "stop"}, 2));
-    std::vector<Value> items = QUERN_TRY(bound[0]->Iterate());
-    auto number = [&](size_t i, size_t otherwise) {
-      return bound[i] && bound[i]->is_int() ? std::min(items.size(), static_cast<size_t>(std::max<int64_t>(0, bound[i]->AsInt()))) : otherwise;
-    };
-    size_t start = bound[2] ? number(1, 0) : 0;
-    size_t stop = bound[2] ? number(2, items.size()) : number(1, items.size());
-    std::vector<Value> out;
-    for (size_t i = start; i < stop; ++i) out.push_back(items[i]);
-    return Value::NewList(std::move(out));
-  }));
+        auto bound = QUERN_TRY(args.Bind("islice", {"iterable", "start", "stop"}, 2));
+        std::vector<Value> items = QUERN_TRY(bound[0]->Iterate());
+        auto number = [&](size_t i, size_t otherwise) {
+          return bound[i] && bound[i]->is_int()
+                     ? std::min(items.size(), static_cast<size_t>(std::max<int64_t>(0, bound[i]->AsInt())))
+                     : otherwise;
+        };
+        size_t start = bound[2] ? number(1, 0) : 0;
+        size_t stop = bound[2] ? number(2, items.size()) : number(1, items.size());
+        std::vector<Value> out;
+        for (size_t i = start; i < stop; ++i) out.push_back(items[i]);
+        return Value::NewList(std::move(out));
+      }));
   return module;
 }
 
 }  // namespace
 
 Value MakeModules(const Clock& clock) {
-  Value modules = Value::NewDict({{"datetime", MakeDatetimeModule(clock)}, {"pytz", MakePytzModule()}, {"re", MakeRe()}, {"itertools", MakeItertools()}});
+  Value modules = Value::NewDict({{"datetime", MakeDatetimeModule(clock)},
+                                  {"pytz", MakePytzModule()},
+                                  {"re", MakeRe()},
+                                  {"itertools", MakeItertools()}});
   modules.Freeze();
   return modules;
 }

@@ -39,10 +39,12 @@ Result<Ref> RefArgs(CallArgs& args) {
 }
 
 bool ReadBeforeRun(const RenderContext& context, const ManifestNode& parent) {
-  return context.node && std::find(context.node->before_run.begin(), context.node->before_run.end(), parent.unique_id) != context.node->before_run.end();
+  return context.node && std::find(context.node->before_run.begin(), context.node->before_run.end(),
+                                   parent.unique_id) != context.node->before_run.end();
 }
 
-/// The relation of a parent; for reads "as before the run" with the version that stood then, or none when there was none.
+/// The relation of a parent; for reads "as before the run" with the version that stood then, or none when there was
+/// none.
 std::optional<RelationData> ParentData(const RenderContext& context, const ManifestNode& parent) {
   RelationData data = context.RelationOf(parent);
   if (!ReadBeforeRun(context, parent)) return data;
@@ -58,7 +60,8 @@ Result<Value> ParentRelation(const RenderContext& context, const ManifestNode& p
   std::optional<RelationData> data = ParentData(context, parent);
   if (!data) {
     std::string name = parent.type == ResourceType::kSource ? parent.source_name + "." + parent.name : parent.name;
-    return Fail(Error(ErrorCode::kVersionNotFound, parent.schema + "." + parent.alias + " did not exist before this interval's run")
+    return Fail(Error(ErrorCode::kVersionNotFound,
+                      parent.schema + "." + parent.alias + " did not exist before this interval's run")
                     .Hint("before_run('" + name + "') gives none then, so that the model can do without it"));
   }
   return MakeRelation(*std::move(data));
@@ -72,11 +75,14 @@ Result<Value> BeforeRun(CallArgs& args) {
   if (!context.execute() || !context.node) return Value();
   for (const std::string& id : context.node->before_run) {
     const ManifestNode* parent = context.workspace.manifest().Find(id);
-    if (!parent || (parent->type == ResourceType::kSource ? parent->source_name + "." + parent->name : parent->name) != name) continue;
+    if (!parent ||
+        (parent->type == ResourceType::kSource ? parent->source_name + "." + parent->name : parent->name) != name)
+      continue;
     std::optional<RelationData> data = ParentData(context, *parent);
     return data ? MakeRelation(*std::move(data)) : Value();
   }
-  return Fail(Error(ErrorCode::kDbtCompile, "before_run('" + name + "'): the model's config before_run does not name it"));
+  return Fail(
+      Error(ErrorCode::kDbtCompile, "before_run('" + name + "'): the model's config before_run does not name it"));
 }
 
 Result<Value> RefFunction(CallArgs& args) {
@@ -96,9 +102,12 @@ Result<Value> RefFunction(CallArgs& args) {
     return Fail(context.workspace.UnknownRef(ref, context.node ? *context.node : kNone));
   }
   if (context.check_refs && context.node &&
-      std::find(context.node->depends_on.begin(), context.node->depends_on.end(), parent->unique_id) == context.node->depends_on.end()) {
-    return Fail(Error(ErrorCode::kDbtCompile, "ref('" + ref.name + "') was not seen when the project was read, so that its order is unknown")
-                    .Hint("add a comment to " + context.node->name + ":  -- depends_on: {{ ref('" + ref.name + "') }}"));
+      std::find(context.node->depends_on.begin(), context.node->depends_on.end(), parent->unique_id) ==
+          context.node->depends_on.end()) {
+    return Fail(
+        Error(ErrorCode::kDbtCompile,
+              "ref('" + ref.name + "') was not seen when the project was read, so that its order is unknown")
+            .Hint("add a comment to " + context.node->name + ":  -- depends_on: {{ ref('" + ref.name + "') }}"));
   }
   if (parent->is_ephemeral()) {
     if (std::find(context.ephemeral.begin(), context.ephemeral.end(), parent->unique_id) == context.ephemeral.end()) {
@@ -111,7 +120,8 @@ Result<Value> RefFunction(CallArgs& args) {
 Result<Value> SourceFunction(CallArgs& args) {
   RenderContext& context = RenderContext::Of(args.state);
   auto bound = QUERN_TRY(args.Bind("source", {"source_name", "table_name"}, 2));
-  if (!bound[0]->is_string() || !bound[1]->is_string()) return Fail(Error(ErrorCode::kTemplateType, "source wants names as text"));
+  if (!bound[0]->is_string() || !bound[1]->is_string())
+    return Fail(Error(ErrorCode::kTemplateType, "source wants names as text"));
   SourceRef ref{bound[0]->AsString(), bound[1]->AsString(), args.state.place()};
   if (context.mode == Mode::kYaml) return Fail(Error(ErrorCode::kTemplateType, "source cannot be used here"));
   if (context.mode == Mode::kParse) {
@@ -162,7 +172,8 @@ class ConfigObject : public jinja::Object {
       std::optional<Value> found = Look(context, key, meta);
       if (found && !found->is_none()) return found;
       if (name.find("require") != std::string_view::npos && context.execute() && !found) {
-        return Fail(Error(ErrorCode::kDbtCompile, "config '" + key + "' must be given" + (context.node ? " for " + context.node->name : "")));
+        return Fail(Error(ErrorCode::kDbtCompile,
+                          "config '" + key + "' must be given" + (context.node ? " for " + context.node->name : "")));
       }
       if (bound[1]) return *bound[1];
       return found ? *found : Value();
@@ -216,7 +227,8 @@ class ConfigObject : public jinja::Object {
     if (!context.config_set.empty()) {
       if (auto found = in(context.config_set)) return found;
     }
-    if (key == "snapshot_table_column_names" && context.node && context.node->type == ResourceType::kSnapshot) return SnapshotColumns(context.node->config);
+    if (key == "snapshot_table_column_names" && context.node && context.node->type == ResourceType::kSnapshot)
+      return SnapshotColumns(context.node->config);
     if (context.capture) {
       if (auto found = in(context.capture->config)) return found;
     }
@@ -237,14 +249,17 @@ class VarObject : public jinja::Object {
     if (auto value = context.Var(name)) return *value;
     if (bound[1]) return *bound[1];
     std::vector<std::string> known;
-    for (const Json* vars : {&context.package.vars, &context.workspace.root().vars, &context.workspace.invocation().vars}) {
+    for (const Json* vars :
+         {&context.package.vars, &context.workspace.root().vars, &context.workspace.invocation().vars}) {
       if (vars->is_object()) {
         for (const auto& [key, value] : vars->items()) known.push_back(key);
       }
     }
     std::string hint = DidYouMean(name, known);
     return Fail(Error(ErrorCode::kTemplateUndefined, "var '" + name + "' is not defined")
-                    .Hint(hint.empty() ? "define it under vars: in dbt_project.yml, give --vars, or a default: var('" + name + "', ...)" : hint));
+                    .Hint(hint.empty() ? "define it under vars: in dbt_project.yml, give --vars, or a default: var('" +
+                                             name + "', ...)"
+                                       : hint));
   }
   Result<std::optional<Value>> CallMethod(std::string_view name, CallArgs& args) override {
     if (name != "has_var") return std::nullopt;
@@ -259,19 +274,22 @@ Result<Value> EnvVar(CallArgs& args) {
   RenderContext& context = RenderContext::Of(args.state);
   bool secret = name.rfind("DBT_ENV_SECRET", 0) == 0 || name.rfind("QUERN_SECRET", 0) == 0;
   if (secret && context.mode != Mode::kYaml) {
-    return Fail(Error(ErrorCode::kTemplateRaised, "secret environment variables ('" + name + "') may be used in profiles.yml only"));
+    return Fail(Error(ErrorCode::kTemplateRaised,
+                      "secret environment variables ('" + name + "') may be used in profiles.yml only"));
   }
   if (const char* value = std::getenv(name.c_str())) {
     if (secret) RegisterSecret(value);
     return Value(value);
   }
   if (bound[1] && !bound[1]->is_none()) return Value(bound[1]->ToString());
-  return Fail(Error(ErrorCode::kTemplateUndefined, "environment variable '" + name + "' is not set").Hint("set it, or give a default: env_var('" + name + "', '...')"));
+  return Fail(Error(ErrorCode::kTemplateUndefined, "environment variable '" + name + "' is not set")
+                  .Hint("set it, or give a default: env_var('" + name + "', '...')"));
 }
 
 Result<Value> Doc(CallArgs& args) {
   RenderContext& context = RenderContext::Of(args.state);
-  if (args.args.empty() || args.args.size() > 2) return Fail(Error(ErrorCode::kTemplateType, "doc takes a name, or a package and a name"));
+  if (args.args.empty() || args.args.size() > 2)
+    return Fail(Error(ErrorCode::kTemplateType, "doc takes a name, or a package and a name"));
   std::string name = args.args.back().ToString();
   const auto& docs = context.workspace.manifest().docs;
   std::vector<std::string> packages;
@@ -305,7 +323,9 @@ Result<Value> StoreResult(CallArgs& args) {
 Result<Value> StoreRawResult(CallArgs& args) {
   auto bound = QUERN_TRY(args.Bind("store_raw_result", {"name", "message", "code", "rows_affected", "agate_table"}, 1));
   RenderContext& context = RenderContext::Of(args.state);
-  Value response = Value::NewDict({{"_message", bound[1].value_or(Value())}, {"code", bound[2].value_or(Value())}, {"rows_affected", bound[3].value_or(Value())}});
+  Value response = Value::NewDict({{"_message", bound[1].value_or(Value())},
+                                   {"code", bound[2].value_or(Value())},
+                                   {"rows_affected", bound[3].value_or(Value())}});
   context.results[bound[0]->ToString()] = {bound[4].value_or(Value()), response};
   return Value("");
 }
@@ -334,9 +354,11 @@ Result<Value> RenderFunction(CallArgs& args) {
   auto bound = QUERN_TRY(args.Bind("render", {"string"}, 1));
   std::string text = bound[0]->ToString();
   if (!HasJinja(text)) return *bound[0];
-  std::string file = context.node ? context.workspace.Shown(context.package, context.node->original_file_path) : "dbt_project.yml";
+  std::string file =
+      context.node ? context.workspace.Shown(context.package, context.node->original_file_path) : "dbt_project.yml";
   jinja::TemplatePtr compiled = QUERN_TRY(context.workspace.jinja().Compile(text, file + " (hook)"));
-  jinja::RenderResult result = QUERN_TRY(compiled->Render(context.workspace.ScopeOf(context.package.name), context.Options()));
+  jinja::RenderResult result =
+      QUERN_TRY(compiled->Render(context.workspace.ScopeOf(context.package.name), context.Options()));
   return Value(std::move(result.text));
 }
 
@@ -351,7 +373,8 @@ class ContextObject : public jinja::Object {
  public:
   explicit ContextObject(const Workspace& workspace) : workspace_(workspace) {}
   Result<std::optional<bool>> Contains(const Value& key) const override {
-    return key.is_string() && (workspace_.macros().Lookup(workspace_.root().name, key.AsString()) || workspace_.Global(key.AsString()));
+    return key.is_string() &&
+           (workspace_.macros().Lookup(workspace_.root().name, key.AsString()) || workspace_.Global(key.AsString()));
   }
   std::string TypeName() const override { return "context"; }
   Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
@@ -373,7 +396,8 @@ class ContextObject : public jinja::Object {
     }
     if (name == "update") {
       if (!args.args.empty() && args.args[0].is_dict()) {
-        for (const auto& entry : args.args[0].AsDict().entries()) RenderContext::Of(args.state).locals[entry.key.ToString()] = entry.value;
+        for (const auto& entry : args.args[0].AsDict().entries())
+          RenderContext::Of(args.state).locals[entry.key.ToString()] = entry.value;
       }
       return Value();
     }

@@ -12,9 +12,13 @@ using jinja::Value;
 
 namespace {
 
-std::string Quoted(const std::string& part, bool quote) { return quote ? "\"" + part + "\"" : part; }
+std::string Quoted(const std::string& part, bool quote) {
+  return quote ? "\"" + part + "\"" : part;
+}
 
-Value Optional(const std::optional<std::string>& text) { return text ? Value(*text) : Value(); }
+Value Optional(const std::optional<std::string>& text) {
+  return text ? Value(*text) : Value();
+}
 
 std::optional<std::string> TextOf(const Value& value) {
   if (value.is_none() || value.is_undefined()) return std::nullopt;
@@ -32,17 +36,19 @@ Value Policy(bool database, bool schema, bool identifier) {
   return Value::NewDict({{"database", database}, {"schema", schema}, {"identifier", identifier}});
 }
 
-const char* const kTypes[] = {"table", "view", "cte", "materialized_view", "external", "ephemeral", "pointer_table", "function"};
+const char* const kTypes[] = {"table",    "view",      "cte",           "materialized_view",
+                              "external", "ephemeral", "pointer_table", "function"};
 
 bool IsNumericType(const std::string& dtype) {
   std::string lower = Lower(dtype);
   return lower.rfind("decimal", 0) == 0 || lower.rfind("numeric", 0) == 0;
 }
 bool IsIntegerType(const std::string& dtype) {
-  static const char* const kNames[] = {"smallint", "integer", "bigint", "int", "tinyint", "hugeint", "utinyint", "usmallint",
-                                       "uinteger", "ubigint", "uhugeint", "int1", "int2", "int4", "int8", "int16", "int32",
-                                       "int64", "int128", "long", "short", "signed", "smallserial", "serial", "bigserial",
-                                       "serial2", "serial4", "serial8"};
+  static const char* const kNames[] = {"smallint",  "integer",   "bigint",   "int",     "tinyint",     "hugeint",
+                                       "utinyint",  "usmallint", "uinteger", "ubigint", "uhugeint",    "int1",
+                                       "int2",      "int4",      "int8",     "int16",   "int32",       "int64",
+                                       "int128",    "long",      "short",    "signed",  "smallserial", "serial",
+                                       "bigserial", "serial2",   "serial4",  "serial8"};
   std::string lower = Lower(dtype);
   for (const char* name : kNames) {
     if (lower == name) return true;
@@ -56,8 +62,9 @@ bool IsFloatType(const std::string& dtype) {
 }
 bool IsStringType(const std::string& dtype) {
   std::string lower = Lower(dtype);
-  return lower == "text" || lower == "character varying" || lower == "character" || lower == "varchar" || lower == "string" ||
-         lower == "bpchar" || lower.rfind("varchar(", 0) == 0 || lower.rfind("character varying(", 0) == 0;
+  return lower == "text" || lower == "character varying" || lower == "character" || lower == "varchar" ||
+         lower == "string" || lower == "bpchar" || lower.rfind("varchar(", 0) == 0 ||
+         lower.rfind("character varying(", 0) == 0;
 }
 
 std::string TranslateType(const std::string& dtype) {
@@ -93,7 +100,9 @@ RelationData RelationData::WithoutIdentifier() const {
   return copy;
 }
 
-Value MakeRelation(RelationData data) { return Value(jinja::MakeRef<RelationObject>(std::move(data))); }
+Value MakeRelation(RelationData data) {
+  return Value(jinja::MakeRef<RelationObject>(std::move(data)));
+}
 
 const RelationData* AsRelation(const Value& value) {
   auto* object = value.As<RelationObject>();
@@ -110,7 +119,8 @@ Result<RelationData> RelationFromArgs(CallArgs& args, bool default_quoting) {
     if (name == "identifier") data.identifier = TextOf(value);
     if (name == "type") data.type = TextOf(value).value_or("");
     if (name == "quote_policy") ApplyPolicy(value, data.quote_database, data.quote_schema, data.quote_identifier);
-    if (name == "include_policy") ApplyPolicy(value, data.include_database, data.include_schema, data.include_identifier);
+    if (name == "include_policy")
+      ApplyPolicy(value, data.include_database, data.include_schema, data.include_identifier);
     if (name == "limit" && value.is_int()) data.limit = value.AsInt();
     if (name == "path" && value.is_dict()) {
       if (auto v = value.Get("database")) data.database = TextOf(*v);
@@ -147,7 +157,9 @@ Result<std::optional<Value>> RelationObject::Attribute(std::string_view name, St
   if (name == "limit") return data.limit ? Value(*data.limit) : Value();
   if (name == "quote_character") return Value("\"");
   if (name == "path") {
-    return Value::NewDict({{"database", Optional(data.database)}, {"schema", Optional(data.schema)}, {"identifier", Optional(data.identifier)}});
+    return Value::NewDict({{"database", Optional(data.database)},
+                           {"schema", Optional(data.schema)},
+                           {"identifier", Optional(data.identifier)}});
   }
   if (name == "quote_policy") return Policy(data.quote_database, data.quote_schema, data.quote_identifier);
   if (name == "include_policy") return Policy(data.include_database, data.include_schema, data.include_identifier);
@@ -222,7 +234,9 @@ Result<std::optional<Value>> RelationObject::CallMethod(std::string_view name, C
     return bound[1] ? *bound[1] : Value();
   }
   if (name == "to_dict") {
-    return Value::NewDict({{"path", Value::NewDict({{"database", Optional(data.database)}, {"schema", Optional(data.schema)}, {"identifier", Optional(data.identifier)}})},
+    return Value::NewDict({{"path", Value::NewDict({{"database", Optional(data.database)},
+                                                    {"schema", Optional(data.schema)},
+                                                    {"identifier", Optional(data.identifier)}})},
                            {"type", data.type.empty() ? Value() : Value(data.type)}});
   }
   if (name == "create") return MakeRelation(QUERN_TRY(RelationFromArgs(args, true)));
@@ -238,11 +252,16 @@ bool RelationObject::Equals(const Value& other) const {
   return b && data.Render() == b->Render();
 }
 
-std::optional<size_t> RelationObject::Hash() const { return jinja::HashOf(std::string_view(data.Render())); }
+std::optional<size_t> RelationObject::Hash() const {
+  return jinja::HashOf(std::string_view(data.Render()));
+}
 
-// --- columns ----------------------------------------------------------------------------------------------------------
+// --- columns
+// ----------------------------------------------------------------------------------------------------------
 
-Value MakeColumn(ColumnData data) { return Value(jinja::MakeRef<ColumnObject>(std::move(data))); }
+Value MakeColumn(ColumnData data) {
+  return Value(jinja::MakeRef<ColumnObject>(std::move(data)));
+}
 
 const ColumnData* AsColumn(const Value& value) {
   auto* object = value.As<ColumnObject>();
@@ -257,7 +276,8 @@ Result<std::optional<Value>> ColumnObject::Attribute(std::string_view name, Stat
   if (name == "numeric_precision" || name == "numeric_scale") {
     size_t open = data.dtype.find('(');
     if (!IsNumericType(data.dtype) || open == std::string::npos) return Value();
-    std::vector<std::string> parts = Split(std::string_view(data.dtype).substr(open + 1, data.dtype.size() - open - 2), ',');
+    std::vector<std::string> parts =
+        Split(std::string_view(data.dtype).substr(open + 1, data.dtype.size() - open - 2), ',');
     size_t index = name == "numeric_precision" ? 0 : 1;
     if (index >= parts.size()) return Value(0);
     return Value(static_cast<int64_t>(std::atoll(parts[index].c_str())));
@@ -271,7 +291,8 @@ Result<std::optional<Value>> ColumnObject::CallMethod(std::string_view name, Cal
   if (name == "is_integer") return Value(IsIntegerType(data.dtype));
   if (name == "is_float") return Value(IsFloatType(data.dtype));
   if (name == "is_numeric") return Value(IsNumericType(data.dtype));
-  if (name == "is_number") return Value(IsNumericType(data.dtype) || IsIntegerType(data.dtype) || IsFloatType(data.dtype));
+  if (name == "is_number")
+    return Value(IsNumericType(data.dtype) || IsIntegerType(data.dtype) || IsFloatType(data.dtype));
   if (name == "is_struct") return Value(Lower(data.dtype).rfind("struct", 0) == 0);
   if (name == "string_size") {
     if (!IsStringType(data.dtype)) {
@@ -282,8 +303,8 @@ Result<std::optional<Value>> ColumnObject::CallMethod(std::string_view name, Cal
   if (name == "can_expand_to") {
     auto bound = QUERN_TRY(args.Bind(name, {"other_column"}, 1));
     const ColumnData* other = AsColumn(*bound[0]);
-    return Value(other && IsStringType(data.dtype) && IsStringType(other->dtype) && other->char_size && data.char_size &&
-                 *other->char_size > *data.char_size);
+    return Value(other && IsStringType(data.dtype) && IsStringType(other->dtype) && other->char_size &&
+                 data.char_size && *other->char_size > *data.char_size);
   }
   if (name == "literal") {
     auto bound = QUERN_TRY(args.Bind(name, {"value"}, 1));
@@ -302,7 +323,8 @@ bool ColumnObject::Equals(const Value& other) const {
   return b && b->name == data.name && b->dtype == data.dtype;
 }
 
-// --- api --------------------------------------------------------------------------------------------------------------
+// --- api
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -352,7 +374,8 @@ class ApiColumn : public jinja::Object {
   std::string Repr() const override { return "<class 'Column'>"; }
   bool callable() const override { return true; }
   Result<Value> Call(CallArgs& args) override {
-    auto bound = QUERN_TRY(args.Bind("Column", {"column", "dtype", "char_size", "numeric_precision", "numeric_scale"}, 2));
+    auto bound =
+        QUERN_TRY(args.Bind("Column", {"column", "dtype", "char_size", "numeric_precision", "numeric_scale"}, 2));
     ColumnData data{bound[0]->ToString(), bound[1]->ToString(), {}};
     if (bound[2] && bound[2]->is_int()) data.char_size = bound[2]->AsInt();
     return MakeColumn(std::move(data));
@@ -382,7 +405,8 @@ class ApiColumn : public jinja::Object {
 }  // namespace
 
 Value MakeApi() {
-  return Value::NewDict({{"Relation", Value(jinja::MakeRef<ApiRelation>())}, {"Column", Value(jinja::MakeRef<ApiColumn>())}});
+  return Value::NewDict(
+      {{"Relation", Value(jinja::MakeRef<ApiRelation>())}, {"Column", Value(jinja::MakeRef<ApiColumn>())}});
 }
 
 }  // namespace quern::dbt

@@ -41,7 +41,8 @@ std::optional<Value> RenderContext::Var(const std::string& name) const {
     if (name == "data_interval_start") return iso(run->interval.start);
     if (name == "data_interval_end") return iso(run->interval.end);
   }
-  if (const Json* value = FindVar(name, package, workspace.root(), workspace.invocation().vars)) return Value::FromJson(*value);
+  if (const Json* value = FindVar(name, package, workspace.root(), workspace.invocation().vars))
+    return Value::FromJson(*value);
   if (!run && (name == "logical_date" || name == "data_interval_start" || name == "data_interval_end")) {
     // outside a run: stands for the interval while files are checked
     std::string text = FormatUtc(workspace.invocation().started);
@@ -101,7 +102,13 @@ Result<std::optional<Value>> RenderContext::Find(std::string_view name, State& s
     return MakeRelation(std::move(data));
   }
   if (name == "selected_resources") return selected ? ListOf(*selected) : Value::NewList();
-  if (name == "graph") return execute() ? workspace.GraphValue() : Value::NewDict({{"nodes", Value::NewDict()}, {"sources", Value::NewDict()}, {"exposures", Value::NewDict()}, {"metrics", Value::NewDict()}, {"groups", Value::NewDict()}});
+  if (name == "graph")
+    return execute() ? workspace.GraphValue()
+                     : Value::NewDict({{"nodes", Value::NewDict()},
+                                       {"sources", Value::NewDict()},
+                                       {"exposures", Value::NewDict()},
+                                       {"metrics", Value::NewDict()},
+                                       {"groups", Value::NewDict()}});
   if (name == "logical_date" || name == "data_interval_start" || name == "data_interval_end") {
     if (run) return Var(std::string(name));
   }
@@ -139,7 +146,8 @@ namespace {
 
 class MacroNamespace : public jinja::Object {
  public:
-  MacroNamespace(const MacroRegistry& registry, std::string package) : registry_(registry), package_(std::move(package)) {}
+  MacroNamespace(const MacroRegistry& registry, std::string package)
+      : registry_(registry), package_(std::move(package)) {}
   std::string TypeName() const override { return "MacroNamespace"; }
   Result<std::optional<Value>> Attribute(std::string_view name, State& state) override {
     const Macro* macro = registry_.Find(package_, name);
@@ -159,7 +167,9 @@ class MacroNamespace : public jinja::Object {
     if (!key.is_string()) return std::nullopt;
     return Attribute(key.AsString(), state);
   }
-  Result<std::optional<bool>> Contains(const Value& value) const override { return value.is_string() && registry_.Find(package_, value.AsString()); }
+  Result<std::optional<bool>> Contains(const Value& value) const override {
+    return value.is_string() && registry_.Find(package_, value.AsString());
+  }
 
  private:
   const MacroRegistry& registry_;
@@ -219,7 +229,8 @@ Value NodeValue(const ManifestNode& n) {
   Put(out, "raw_code", Value(n.raw_code));
   Put(out, "raw_sql", Value(n.raw_code));
   Put(out, "config", Value::FromJson(n.config));
-  Put(out, "checksum", Value::NewDict({{"name", n.checksum.empty() ? "none" : "sha256"}, {"checksum", Value(n.checksum)}}));
+  Put(out, "checksum",
+      Value::NewDict({{"name", n.checksum.empty() ? "none" : "sha256"}, {"checksum", Value(n.checksum)}}));
   Put(out, "patch_path", optional(n.patch_path));
   Put(out, "group", optional(n.group));
   Put(out, "access", Value(n.access));
@@ -230,12 +241,18 @@ Value NodeValue(const ManifestNode& n) {
   Put(out, "contract", contract != n.config.end() ? Value::FromJson(*contract) : Value::NewDict({{"enforced", false}}));
   Put(out, "depends_on", Value::NewDict({{"nodes", ListOf(n.depends_on)}, {"macros", ListOf(n.depends_on_macros)}}));
   std::vector<Value> refs, sources;
-  for (const Ref& ref : n.refs) refs.push_back(Value::NewDict({{"name", Value(ref.name)}, {"package", optional(ref.package)}, {"version", optional(ref.version)}}));
-  for (const SourceRef& source : n.sources) sources.push_back(Value::NewList({Value(source.source), Value(source.table)}));
+  for (const Ref& ref : n.refs)
+    refs.push_back(Value::NewDict(
+        {{"name", Value(ref.name)}, {"package", optional(ref.package)}, {"version", optional(ref.version)}}));
+  for (const SourceRef& source : n.sources)
+    sources.push_back(Value::NewList({Value(source.source), Value(source.table)}));
   Put(out, "refs", Value::NewList(std::move(refs)));
   Put(out, "sources", Value::NewList(std::move(sources)));
   if (n.test) {
-    Put(out, "test_metadata", Value::NewDict({{"name", Value(n.test->name)}, {"namespace", optional(n.test->package)}, {"kwargs", Value::FromJson(n.test->kwargs)}}));
+    Put(out, "test_metadata",
+        Value::NewDict({{"name", Value(n.test->name)},
+                        {"namespace", optional(n.test->package)},
+                        {"kwargs", Value::FromJson(n.test->kwargs)}}));
     Put(out, "column_name", optional(n.test->column_name));
     Put(out, "file_key_name", Value(n.test->file_key_name));
     Put(out, "attached_node", optional(n.test->attached_node));

@@ -19,8 +19,8 @@ namespace quern::dbt {
 struct ParseCapture {
   std::vector<Ref> refs;
   std::vector<SourceRef> sources;
-  Json config = Json::object();               ///< of all config() calls, merged by dbt's rules
-  std::vector<std::string> macros;            ///< unique ids called from the node's own text
+  Json config = Json::object();     ///< of all config() calls, merged by dbt's rules
+  std::vector<std::string> macros;  ///< unique ids called from the node's own text
 };
 
 /// A result kept under a statement's name for load_result().
@@ -55,9 +55,9 @@ class RenderContext {
   /// Unique ids of ephemeral models that were named, in order.
   std::vector<std::string> ephemeral;
   std::map<std::string, StatementResult> results;
-  Json config_set = Json::object();               ///< what config.set() put over the node's config
-  Session* session = nullptr;                     ///< null: nothing may be run
-  const schedule::RunContext* run = nullptr;      ///< null outside runs
+  Json config_set = Json::object();           ///< what config.set() put over the node's config
+  Session* session = nullptr;                 ///< null: nothing may be run
+  const schedule::RunContext* run = nullptr;  ///< null outside runs
   schedule::TaskLog* log = nullptr;
   /// Called with the SQL of the main statement (target/run).
   std::function<void(const std::string&)> write;

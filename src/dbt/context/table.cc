@@ -19,7 +19,8 @@ namespace {
 /// A row or a column: a sequence whose elements also have names.
 class NamedValues : public jinja::Object {
  public:
-  NamedValues(std::string kind, std::shared_ptr<const std::vector<std::string>> keys, std::vector<Value> values, std::string name = {})
+  NamedValues(std::string kind, std::shared_ptr<const std::vector<std::string>> keys, std::vector<Value> values,
+              std::string name = {})
       : kind_(std::move(kind)), keys_(std::move(keys)), values_(std::move(values)), name_(std::move(name)) {}
   std::string TypeName() const override { return kind_; }
   std::string Repr() const override {
@@ -59,7 +60,8 @@ class NamedValues : public jinja::Object {
     }
     if (name == "items") {
       std::vector<Value> out;
-      for (size_t i = 0; i < values_.size() && i < keys_->size(); ++i) out.push_back(Value::NewTuple({Value((*keys_)[i]), values_[i]}));
+      for (size_t i = 0; i < values_.size() && i < keys_->size(); ++i)
+        out.push_back(Value::NewTuple({Value((*keys_)[i]), values_[i]}));
       return Value::NewList(std::move(out));
     }
     if (name == "dict") {
@@ -119,7 +121,9 @@ class TableObject : public jinja::Object {
   std::string TypeName() const override { return "Table"; }
   std::string Repr() const override { return "<agate.Table>"; }
   Result<std::optional<Value>> Attribute(std::string_view name, State&) override {
-    if (name == "rows") return Value(jinja::MakeRef<NamedValues>("MappedSequence", std::make_shared<const std::vector<std::string>>(), data.rows));
+    if (name == "rows")
+      return Value(
+          jinja::MakeRef<NamedValues>("MappedSequence", std::make_shared<const std::vector<std::string>>(), data.rows));
     if (name == "columns") return Value(jinja::MakeRef<NamedValues>("MappedSequence", keys_, columns_));
     if (name == "column_names") {
       std::vector<Value> names;
@@ -133,10 +137,12 @@ class TableObject : public jinja::Object {
       std::fputs(Text().c_str(), stdout);
       return Value();
     }
-    if (name == "select" || name == "rename" || name == "where" || name == "order_by" || name == "group_by" || name == "exclude") {
+    if (name == "select" || name == "rename" || name == "where" || name == "order_by" || name == "group_by" ||
+        name == "exclude") {
       if (name == "select" || name == "exclude") {
         auto bound = QUERN_TRY(args.Bind(name, {"key"}, 1));
-        std::vector<Value> wanted = bound[0]->is_string() ? std::vector<Value>{*bound[0]} : QUERN_TRY(bound[0]->Iterate());
+        std::vector<Value> wanted =
+            bound[0]->is_string() ? std::vector<Value>{*bound[0]} : QUERN_TRY(bound[0]->Iterate());
         std::vector<std::string> names;
         std::vector<size_t> index;
         for (size_t i = 0; i < data.names.size(); ++i) {
@@ -156,7 +162,8 @@ class TableObject : public jinja::Object {
         }
         return MakeTable(std::move(names), std::move(rows));
       }
-      return Fail(Error(ErrorCode::kTemplateType, "a result's '" + std::string(name) + "' is not built").Hint("do it in the query"));
+      return Fail(Error(ErrorCode::kTemplateType, "a result's '" + std::string(name) + "' is not built")
+                      .Hint("do it in the query"));
     }
     return std::nullopt;
   }
@@ -191,7 +198,8 @@ Value FromEngine(const engine::Value& value, const std::string& type) {
   if (const int64_t* i = std::get_if<int64_t>(&value)) return Value(*i);
   if (const double* d = std::get_if<double>(&value)) return Value(*d);
   const std::string& text = std::get<std::string>(value);
-  if (type.rfind("DECIMAL", 0) == 0 || type == "HUGEINT" || type == "UHUGEINT" || type == "UBIGINT" || type == "BIGNUM") {
+  if (type.rfind("DECIMAL", 0) == 0 || type == "HUGEINT" || type == "UHUGEINT" || type == "UBIGINT" ||
+      type == "BIGNUM") {
     int64_t whole = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
     if (error == std::errc() && end == text.data() + text.size()) return Value(whole);

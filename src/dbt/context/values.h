@@ -9,7 +9,9 @@
 namespace quern::dbt {
 
 /// dict[key] = value, for text keys.
-inline void Put(jinja::Value& dict, std::string_view key, jinja::Value value) { dict.AsDict().Set(key, std::move(value)); }
+inline void Put(jinja::Value& dict, std::string_view key, jinja::Value value) {
+  dict.AsDict().Set(key, std::move(value));
+}
 
 inline jinja::Value ListOf(const std::vector<std::string>& texts) {
   std::vector<jinja::Value> out;

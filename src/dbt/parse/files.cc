@@ -8,7 +8,8 @@ namespace quern::dbt {
 
 using jinja::Value;
 
-Parser::Parser(Workspace& workspace, Diagnostics& diagnostics) : w_(workspace), diagnostics_(diagnostics), m_(workspace.manifest()) {}
+Parser::Parser(Workspace& workspace, Diagnostics& diagnostics)
+    : w_(workspace), diagnostics_(diagnostics), m_(workspace.manifest()) {}
 
 void Parser::Run() {
   for (const auto& package : w_.packages()) ReadDocs(*package);
@@ -31,7 +32,8 @@ void Parser::Run() {
     std::vector<std::string> known;
     for (const auto& [id, node] : m_.nodes) known.push_back(node->name);
     if (broken_.count(entry->name)) continue;
-    Error warning(ErrorCode::kDbtParse, "the properties of '" + entry->name + "' (" + entry->section + ") fit nothing in the project");
+    Error warning(ErrorCode::kDbtParse,
+                  "the properties of '" + entry->name + "' (" + entry->section + ") fit nothing in the project");
     warning = std::move(warning).At(entry->yaml.Find("name") ? entry->yaml.Find("name")->pos() : entry->yaml.pos());
     if (auto hint = DidYouMean(entry->name, known); !hint.empty()) warning = std::move(warning).Hint(hint);
     diagnostics_.Warn(std::move(warning));
@@ -66,7 +68,8 @@ void Parser::ReadDocs(const Package& package) {
 
 void Parser::ReadProperties(const Package& package) {
   std::vector<std::string> paths;
-  for (const auto* list : {&package.model_paths, &package.seed_paths, &package.snapshot_paths, &package.macro_paths, &package.test_paths, &package.analysis_paths}) {
+  for (const auto* list : {&package.model_paths, &package.seed_paths, &package.snapshot_paths, &package.macro_paths,
+                           &package.test_paths, &package.analysis_paths}) {
     for (const std::string& path : *list) {
       if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(path);
     }
@@ -80,7 +83,9 @@ void Parser::ReadProperties(const Package& package) {
     if (!diagnostics_.Check(yaml)) continue;
     if (yaml->is_null()) continue;
     if (!yaml->is_mapping()) {
-      diagnostics_.Add(Error(ErrorCode::kDbtParse, "a properties file holds keys such as models:, not " + yaml->KindName()).At(yaml->pos()));
+      diagnostics_.Add(
+          Error(ErrorCode::kDbtParse, "a properties file holds keys such as models:, not " + yaml->KindName())
+              .At(yaml->pos()));
       continue;
     }
     AddProperties(package, file, *yaml);
@@ -88,15 +93,18 @@ void Parser::ReadProperties(const Package& package) {
 }
 
 void Parser::AddProperties(const Package& package, const FoundFile& file, const Yaml& yaml) {
-  static const std::vector<std::string> kSections = {"models", "seeds", "snapshots", "sources", "macros", "analyses", "exposures", "data_tests", "tests"};
-  static const std::vector<std::string> kNotBuilt = {"metrics", "semantic_models", "saved_queries", "unit_tests", "groups", "functions"};
+  static const std::vector<std::string> kSections = {"models",   "seeds",     "snapshots",  "sources", "macros",
+                                                     "analyses", "exposures", "data_tests", "tests"};
+  static const std::vector<std::string> kNotBuilt = {"metrics",    "semantic_models", "saved_queries",
+                                                     "unit_tests", "groups",          "functions"};
   for (const auto& [key, value] : yaml.entries()) {
     const std::string& section = key.text();
     if (section == "version" || section == "anchors") continue;
     if (std::find(kNotBuilt.begin(), kNotBuilt.end(), section) != kNotBuilt.end()) {
       // groups only name owners; the rest would change what is run
       if (section != "groups" && package.is_root) {
-        diagnostics_.Warn(Error(ErrorCode::kDbtParse, "'" + section + "' are not built; they are left out").At(key.pos()));
+        diagnostics_.Warn(
+            Error(ErrorCode::kDbtParse, "'" + section + "' are not built; they are left out").At(key.pos()));
       }
       continue;
     }
@@ -105,13 +113,16 @@ void Parser::AddProperties(const Package& package, const FoundFile& file, const 
       error = std::move(error).At(key.pos());
       std::string hint = DidYouMean(section, kSections);
       if (!hint.empty()) error = std::move(error).Hint(hint);
-      if (hint.empty()) diagnostics_.Warn(std::move(error));
-      else diagnostics_.Add(std::move(error));
+      if (hint.empty())
+        diagnostics_.Warn(std::move(error));
+      else
+        diagnostics_.Add(std::move(error));
       continue;
     }
     if (value.is_null()) continue;
     if (!value.is_sequence()) {
-      diagnostics_.Add(Error(ErrorCode::kWrongType, section + " must be a list, not " + value.KindName()).At(value.pos()));
+      diagnostics_.Add(
+          Error(ErrorCode::kWrongType, section + " must be a list, not " + value.KindName()).At(value.pos()));
       continue;
     }
     for (const Yaml& item : value.items()) {
@@ -120,7 +131,9 @@ void Parser::AddProperties(const Package& package, const FoundFile& file, const 
         diagnostics_.Add(Error(ErrorCode::kMissingKey, "an entry of " + section + " needs a name").At(item.pos()));
         continue;
       }
-      auto entry = std::make_unique<Properties>(Properties{section == "tests" ? "data_tests" : section, name->text(), &package, file.original_path, file.relative_path, item, false, Json::object()});
+      auto entry =
+          std::make_unique<Properties>(Properties{section == "tests" ? "data_tests" : section, name->text(), &package,
+                                                  file.original_path, file.relative_path, item, false, Json::object()});
       by_name_.emplace(entry->section + "." + entry->name, entry.get());
       properties_.push_back(std::move(entry));
     }
@@ -134,7 +147,9 @@ Properties* Parser::FindProperties(const std::string& section, const std::string
     Properties* entry = it->second;
     if (entry->package != &package) continue;
     if (found) {
-      diagnostics_.Add(Error(ErrorCode::kDbtParse, "'" + name + "' is described twice").At(entry->yaml.pos()).Hint("the other is at " + found->yaml.pos().ToString()));
+      diagnostics_.Add(Error(ErrorCode::kDbtParse, "'" + name + "' is described twice")
+                           .At(entry->yaml.pos())
+                           .Hint("the other is at " + found->yaml.pos().ToString()));
       continue;
     }
     found = entry;

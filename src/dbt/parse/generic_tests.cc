@@ -1,6 +1,7 @@
+#include <re2/re2.h>
+
 #include <algorithm>
 #include <filesystem>
-#include <re2/re2.h>
 
 #include "base/text.h"
 #include "dbt/config.h"
@@ -18,9 +19,9 @@ struct Parser::TestTarget {
   const Package* package = nullptr;
   const Properties* file = nullptr;
   bool source = false;
-  std::string name;        ///< in the test's name: "stg_orders", "raw_customers"
-  std::string model;       ///< "{{ get_where_subquery(ref('stg_orders')) }}"
-  std::string key_name;    ///< "models.stg_orders"
+  std::string name;      ///< in the test's name: "stg_orders", "raw_customers"
+  std::string model;     ///< "{{ get_where_subquery(ref('stg_orders')) }}"
+  std::string key_name;  ///< "models.stg_orders"
   const ManifestNode* attached = nullptr;
   const std::vector<ColumnInfo>* columns = nullptr;
   std::vector<std::string> tags;  ///< of a source: its tests have them too
@@ -28,7 +29,9 @@ struct Parser::TestTarget {
 
 namespace {
 
-const std::vector<std::string> kConfigArgs = {"severity", "tags", "enabled", "where", "limit", "warn_if", "error_if", "fail_calc", "store_failures", "store_failures_as", "meta", "database", "schema", "alias"};
+const std::vector<std::string> kConfigArgs = {
+    "severity",  "tags",           "enabled",           "where", "limit",    "warn_if", "error_if",
+    "fail_calc", "store_failures", "store_failures_as", "meta",  "database", "schema",  "alias"};
 
 std::string PythonLiteral(const Json& value) {
   if (value.is_string()) return "\"" + ReplaceAll(value.get<std::string>(), "\"", "\\\"") + "\"";
@@ -37,12 +40,14 @@ std::string PythonLiteral(const Json& value) {
 
 }  // namespace
 
-Result<Value> RenderTestKwargs(const Workspace& workspace, const Value& kwargs, const SourcePos& pos, const std::string& package, RenderContext& context) {
+Result<Value> RenderTestKwargs(const Workspace& workspace, const Value& kwargs, const SourcePos& pos,
+                               const std::string& package, RenderContext& context) {
   static const RE2 kLooksLikeCall(R"(\s*(env_var|ref|var|source|doc)\s*\((?s:.+)\)\s*)");
   std::function<Result<Value>(const Value&, bool)> walk = [&](const Value& value, bool column_name) -> Result<Value> {
     if (value.is_dict()) {
       Value out = Value::NewDict();
-      for (const auto& entry : value.AsDict().entries()) out.AsDict().Set(entry.key, QUERN_TRY(walk(entry.value, false)));
+      for (const auto& entry : value.AsDict().entries())
+        out.AsDict().Set(entry.key, QUERN_TRY(walk(entry.value, false)));
       return out;
     }
     if (value.is_list()) {
@@ -59,7 +64,8 @@ Result<Value> RenderTestKwargs(const Workspace& workspace, const Value& kwargs, 
   };
   Value out = Value::NewDict();
   for (const auto& entry : kwargs.AsDict().entries()) {
-    out.AsDict().Set(entry.key, QUERN_TRY(walk(entry.value, entry.key.is_string() && entry.key.AsString() == "column_name")));
+    out.AsDict().Set(entry.key,
+                     QUERN_TRY(walk(entry.value, entry.key.is_string() && entry.key.AsString() == "column_name")));
   }
   return out;
 }
@@ -110,7 +116,8 @@ void Parser::ParseTestsOf(const TestTarget& target, const Yaml& owner) {
       const Yaml* tests = holder.Find(key);
       if (!tests || tests->is_null()) continue;
       if (!tests->is_sequence()) {
-        diagnostics_.Add(Error(ErrorCode::kWrongType, std::string(key) + " must be a list, not " + tests->KindName()).At(tests->pos()));
+        diagnostics_.Add(Error(ErrorCode::kWrongType, std::string(key) + " must be a list, not " + tests->KindName())
+                             .At(tests->pos()));
         continue;
       }
       for (const Yaml& test : tests->items()) ParseTest(target, test, column);
@@ -144,11 +151,15 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
     body = &test.entries()[0].second;
     if (body->is_null()) body = nullptr;
     if (body && !body->is_mapping()) {
-      diagnostics_.Add(Error(ErrorCode::kWrongType, "the arguments of test '" + test_name + "' must be a mapping, not " + body->KindName()).At(body->pos()));
+      diagnostics_.Add(Error(ErrorCode::kWrongType,
+                             "the arguments of test '" + test_name + "' must be a mapping, not " + body->KindName())
+                           .At(body->pos()));
       return;
     }
   } else {
-    diagnostics_.Add(Error(ErrorCode::kDbtParse, "a test is a name, or one name with its arguments below").At(pos).Hint("indent the arguments below the test's name"));
+    diagnostics_.Add(Error(ErrorCode::kDbtParse, "a test is a name, or one name with its arguments below")
+                         .At(pos)
+                         .Hint("indent the arguments below the test's name"));
     return;
   }
 
@@ -174,12 +185,14 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
       }
     }
   }
-  if (column) Put(kwargs, "column_name", Value(column->quote.value_or(false) ? "\"" + column->name + "\"" : column->name));
+  if (column)
+    Put(kwargs, "column_name", Value(column->quote.value_or(false) ? "\"" + column->name + "\"" : column->name));
   if (body) {
     if (const Yaml* arguments = body->Find("arguments"); arguments && arguments->is_mapping()) {
       for (const auto& [key, value] : arguments->entries()) kwargs.AsDict().Set(FromYaml(key), FromYaml(value));
     } else if (arguments && !arguments->is_null()) {
-      diagnostics_.Add(Error(ErrorCode::kWrongType, "arguments must be a mapping, not " + arguments->KindName()).At(arguments->pos()));
+      diagnostics_.Add(Error(ErrorCode::kWrongType, "arguments must be a mapping, not " + arguments->KindName())
+                           .At(arguments->pos()));
     }
   }
   if (kwargs.Get("model")) {
@@ -207,15 +220,21 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
     if (full != brief && !config.contains("alias")) config["alias"] = brief;
   }
 
-  const Macro* macro = test_package ? w_.macros().Find(*test_package, "test_" + bare) : w_.macros().Lookup(package.name, "test_" + bare);
+  const Macro* macro =
+      test_package ? w_.macros().Find(*test_package, "test_" + bare) : w_.macros().Lookup(package.name, "test_" + bare);
   if (!macro) {
     std::vector<std::string> known;
-    for (const std::string& from : {std::string(kBuiltinPackage), w_.root().name, test_package.value_or(package.name)}) {
+    for (const std::string& from :
+         {std::string(kBuiltinPackage), w_.root().name, test_package.value_or(package.name)}) {
       for (const std::string& name : w_.macros().Names(from)) {
         if (name.rfind("test_", 0) == 0) known.push_back(name.substr(5));
       }
     }
-    Error error = Error(ErrorCode::kDbtParse, test_package && !w_.macros().HasPackage(*test_package) ? "there is no package '" + *test_package + "' for the test '" + test_name + "'" : "there is no test '" + test_name + "'").At(pos);
+    Error error =
+        Error(ErrorCode::kDbtParse, test_package && !w_.macros().HasPackage(*test_package)
+                                        ? "there is no package '" + *test_package + "' for the test '" + test_name + "'"
+                                        : "there is no test '" + test_name + "'")
+            .At(pos);
     std::string hint = DidYouMean(bare, known);
     if (hint.empty()) hint = "write {% test " + bare + "(model, column_name) %} in tests/generic/";
     diagnostics_.Add(std::move(error).Hint(hint));
@@ -232,7 +251,8 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   node->pos = pos;
   node->code_pos = pos;
   node->created_at = static_cast<double>(MicrosSinceEpoch(w_.invocation().started)) / 1e6;
-  node->unique_id = "test." + package.name + "." + full + "." + TestHash(full, bare, test_package ? Value(*test_package) : Value(), kwargs);
+  node->unique_id = "test." + package.name + "." + full + "." +
+                    TestHash(full, bare, test_package ? Value(*test_package) : Value(), kwargs);
   node->fqn = {package.name};
   std::filesystem::path folder = std::filesystem::path(target.file->relative_path).parent_path();
   for (const auto& part : folder) node->fqn.push_back(part.string());
@@ -241,7 +261,8 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   std::string call;
   for (const auto& [key, value] : config.items()) call += (call.empty() ? "" : ",") + key + "=" + PythonLiteral(value);
   std::string macro_name = test_package ? *test_package + ".test_" + bare : "test_" + bare;
-  node->raw_code = "{{ " + macro_name + "(**_dbt_generic_test_kwargs) }}" + (call.empty() ? "" : "{{ config(" + call + ") }}");
+  node->raw_code =
+      "{{ " + macro_name + "(**_dbt_generic_test_kwargs) }}" + (call.empty() ? "" : "{{ config(" + call + ") }}");
   TestMetadata metadata;
   metadata.name = bare;
   metadata.package = test_package;
@@ -290,7 +311,8 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
     context.config = &base;
     Result<Value> rendered = RenderTestKwargs(w_, kwargs, pos, package.name, context);
     if (!rendered) {
-      diagnostics_.Add(std::move(std::move(rendered).error()).Context("test " + test_name + " of " + target.name).At(pos));
+      diagnostics_.Add(
+          std::move(std::move(rendered).error()).Context("test " + test_name + " of " + target.name).At(pos));
       return;
     }
     context.locals["_dbt_generic_test_kwargs"] = *rendered;
@@ -301,9 +323,13 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
     size_t i = 0;
     for (const auto& entry : rendered->AsDict().entries()) keywords.push_back({names[i++], entry.value});
     capture.macros.insert(capture.macros.begin(), macro->node->unique_id);
-    Result<Value> called = jinja::CallMacro(w_.jinja(), macro->callable, {}, std::move(keywords), w_.ScopeOf(package.name), context.Options());
+    Result<Value> called = jinja::CallMacro(w_.jinja(), macro->callable, {}, std::move(keywords),
+                                            w_.ScopeOf(package.name), context.Options());
     if (!called) {
-      diagnostics_.Add(std::move(std::move(called).error()).Context("test " + test_name + " of " + target.name).Trace("test " + test_name, pos).At(pos));
+      diagnostics_.Add(std::move(std::move(called).error())
+                           .Context("test " + test_name + " of " + target.name)
+                           .Trace("test " + test_name, pos)
+                           .At(pos));
       return;
     }
     // what the test's own macro configures lies below what the properties say
@@ -322,11 +348,14 @@ void Parser::ParseTest(const TestTarget& target, const Yaml& test, const ColumnI
   node->refs = std::move(capture.refs);
   node->sources = std::move(capture.sources);
   for (std::string& id : capture.macros) {
-    if (std::find(node->depends_on_macros.begin(), node->depends_on_macros.end(), id) == node->depends_on_macros.end()) node->depends_on_macros.push_back(std::move(id));
+    if (std::find(node->depends_on_macros.begin(), node->depends_on_macros.end(), id) == node->depends_on_macros.end())
+      node->depends_on_macros.push_back(std::move(id));
   }
   ResolveNames(*node, package);
   if (m_.nodes.count(node->unique_id)) {
-    diagnostics_.Add(Error(ErrorCode::kDbtParse, "test '" + full + "' is there twice").At(pos).Hint("give one of them a name: of its own"));
+    diagnostics_.Add(Error(ErrorCode::kDbtParse, "test '" + full + "' is there twice")
+                         .At(pos)
+                         .Hint("give one of them a name: of its own"));
     return;
   }
   std::string id = node->unique_id;

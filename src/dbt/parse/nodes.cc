@@ -15,11 +15,16 @@ namespace {
 
 std::string Section(ResourceType type) {
   switch (type) {
-    case ResourceType::kSeed: return "seeds";
-    case ResourceType::kSnapshot: return "snapshots";
-    case ResourceType::kAnalysis: return "analyses";
-    case ResourceType::kTest: return "data_tests";
-    default: return "models";
+    case ResourceType::kSeed:
+      return "seeds";
+    case ResourceType::kSnapshot:
+      return "snapshots";
+    case ResourceType::kAnalysis:
+      return "analyses";
+    case ResourceType::kTest:
+      return "data_tests";
+    default:
+      return "models";
   }
 }
 
@@ -43,9 +48,34 @@ Code Stripped(const std::string& text, const std::string& shown) {
   return {std::string(trimmed), {shown, at.line, at.column}};
 }
 
-const std::vector<std::string> kModelKeys = {"name", "description", "columns", "config", "meta", "tags", "docs", "tests", "data_tests", "access", "group", "contract",
-                                             "constraints", "latest_version", "versions", "deprecation_date", "time_spine", "primary_key", "quote_columns", "freshness", "semantic_model",
-                                             "relation", "arguments", "original_file_path", "version", "agg_time_dimension", "derived_semantics", "metrics"};
+const std::vector<std::string> kModelKeys = {"name",
+                                             "description",
+                                             "columns",
+                                             "config",
+                                             "meta",
+                                             "tags",
+                                             "docs",
+                                             "tests",
+                                             "data_tests",
+                                             "access",
+                                             "group",
+                                             "contract",
+                                             "constraints",
+                                             "latest_version",
+                                             "versions",
+                                             "deprecation_date",
+                                             "time_spine",
+                                             "primary_key",
+                                             "quote_columns",
+                                             "freshness",
+                                             "semantic_model",
+                                             "relation",
+                                             "arguments",
+                                             "original_file_path",
+                                             "version",
+                                             "agg_time_dimension",
+                                             "derived_semantics",
+                                             "metrics"};
 
 }  // namespace
 
@@ -54,7 +84,9 @@ void Parser::ParseModels(const Package& package) {
     std::string shown = w_.Shown(package, file.original_path);
     std::string name = fs::path(file.relative_path).stem().string();
     if (file.relative_path.ends_with(".py")) {
-      diagnostics_.Add(Error(ErrorCode::kDbtParse, "Python models are not built").At({shown, 1, 1}).Hint("make it a script node (scripts/*.yml), which may stand in the middle of the graph"));
+      diagnostics_.Add(Error(ErrorCode::kDbtParse, "Python models are not built")
+                           .At({shown, 1, 1})
+                           .Hint("make it a script node (scripts/*.yml), which may stand in the middle of the graph"));
       broken_.insert(name);
       continue;
     }
@@ -76,7 +108,8 @@ void Parser::ParseModels(const Package& package) {
     node->pos = {shown, 1, 1};
     Properties* properties = FindProperties("models", name, package);
     if (properties && properties->yaml.Find("versions")) {
-      diagnostics_.Add(Error(ErrorCode::kDbtParse, "versions of models are not built").At(properties->yaml.Find("versions")->pos()));
+      diagnostics_.Add(
+          Error(ErrorCode::kDbtParse, "versions of models are not built").At(properties->yaml.Find("versions")->pos()));
     }
     Finish(std::move(node), package, properties);
   }
@@ -142,7 +175,8 @@ void Parser::ParseSnapshots(const Package& package) {
 void Parser::ParseYamlSnapshots(const Package& package) {
   std::vector<Properties*> entries;
   for (const auto& entry : properties_) {
-    if (entry->section == "snapshots" && entry->package == &package && entry->yaml.Find("relation")) entries.push_back(entry.get());
+    if (entry->section == "snapshots" && entry->package == &package && entry->yaml.Find("relation"))
+      entries.push_back(entry.get());
   }
   for (Properties* entry : entries) {
     const Yaml& relation = *entry->yaml.Find("relation");
@@ -237,21 +271,24 @@ void Parser::ApplyProperties(ManifestNode& node, const Package& package, Propert
   node.patch_path = package.name + "://" + properties.original_file_path;
   node.description = Description(package, yaml.Find("description"), &node.doc_blocks);
   node.columns = ParseColumns(package, yaml, what);
-  if (const Yaml* constraints = yaml.Find("constraints"); constraints && constraints->is_sequence()) node.constraints = ParseConstraints(package, *constraints, true);
+  if (const Yaml* constraints = yaml.Find("constraints"); constraints && constraints->is_sequence())
+    node.constraints = ParseConstraints(package, *constraints, true);
   Json config = Json::object();
   for (const char* key : {"meta", "tags", "docs", "group", "contract", "access"}) {
     if (const Yaml* value = yaml.Find(key); value && !value->is_null()) config[key] = Rendered(package, *value);
   }
   if (const Yaml* value = yaml.Find("config"); value && !value->is_null()) {
     if (!value->is_mapping()) {
-      diagnostics_.Add(Error(ErrorCode::kWrongType, "config must be a mapping, not " + value->KindName()).At(value->pos()));
+      diagnostics_.Add(
+          Error(ErrorCode::kWrongType, "config must be a mapping, not " + value->KindName()).At(value->pos()));
     } else {
       MergeConfig(config, Rendered(package, *value));
       for (const auto& [key, item] : value->entries()) {
         const auto& known = KnownConfigKeys();
         if (std::find(known.begin(), known.end(), key.text()) != known.end()) continue;
         if (std::string hint = DidYouMean(key.text(), known); !hint.empty()) {
-          diagnostics_.Add(Error(ErrorCode::kUnknownKey, "config knows no key '" + key.text() + "'").At(key.pos()).Hint(hint));
+          diagnostics_.Add(
+              Error(ErrorCode::kUnknownKey, "config knows no key '" + key.text() + "'").At(key.pos()).Hint(hint));
         }
       }
     }
@@ -299,30 +336,36 @@ void Parser::Finish(std::unique_ptr<ManifestNode> node, const Package& package, 
   node->refs = std::move(capture.refs);
   node->sources = std::move(capture.sources);
   for (std::string& id : capture.macros) {
-    if (std::find(node->depends_on_macros.begin(), node->depends_on_macros.end(), id) == node->depends_on_macros.end()) node->depends_on_macros.push_back(std::move(id));
+    if (std::find(node->depends_on_macros.begin(), node->depends_on_macros.end(), id) == node->depends_on_macros.end())
+      node->depends_on_macros.push_back(std::move(id));
   }
   for (std::string& tag : ConfigTexts(node->config["tags"])) {
     if (std::find(node->tags.begin(), node->tags.end(), tag) == node->tags.end()) node->tags.push_back(std::move(tag));
   }
   if (node->config["meta"].is_object()) node->meta = node->config["meta"];
-  if (node->config.contains("group") && node->config["group"].is_string()) node->group = node->config["group"].get<std::string>();
-  if (node->config.contains("access") && node->config["access"].is_string()) node->access = node->config["access"].get<std::string>();
+  if (node->config.contains("group") && node->config["group"].is_string())
+    node->group = node->config["group"].get<std::string>();
+  if (node->config.contains("access") && node->config["access"].is_string())
+    node->access = node->config["access"].get<std::string>();
   if (node->config.contains("docs") && node->config["docs"].is_object()) node->docs.update(node->config["docs"]);
   node->config["enabled"] = ConfigTruth(node->config.value("enabled", Json(true)));
   ResolveNames(*node, package);
   Keep(std::move(node));
 }
 
-std::optional<std::string> Parser::CallNameMacro(const std::string& name, const Json& custom, ManifestNode& node, const Package& package) {
+std::optional<std::string> Parser::CallNameMacro(const std::string& name, const Json& custom, ManifestNode& node,
+                                                 const Package& package) {
   // The root project's override, else the package's own dispatch, else ours.
   const Macro* macro = w_.macros().Find(w_.root().name, name);
   if (!macro) macro = w_.macros().Find(kBuiltinPackage, name);
   if (!macro) return std::nullopt;
   RenderContext context(w_, w_.root(), &node, RenderContext::Mode::kParse);
   context.config = &node.config;
-  std::vector<Value> args = {custom.is_null() ? Value() : Value(custom.is_string() ? custom.get<std::string>() : custom.dump())};
+  std::vector<Value> args = {custom.is_null() ? Value()
+                                              : Value(custom.is_string() ? custom.get<std::string>() : custom.dump())};
   args.push_back(context.Model());
-  Result<Value> value = jinja::CallMacro(w_.jinja(), macro->callable, std::move(args), {}, w_.ScopeOf(w_.root().name), context.Options());
+  Result<Value> value =
+      jinja::CallMacro(w_.jinja(), macro->callable, std::move(args), {}, w_.ScopeOf(w_.root().name), context.Options());
   if (!value) {
     diagnostics_.Add(std::move(std::move(value).error()).Context(name + " for " + node.name).At(node.pos));
     return std::nullopt;
@@ -337,19 +380,26 @@ void Parser::ResolveNames(ManifestNode& node, const Package& package) {
     // the two settings of kept failures follow from each other
     Json& keep = node.config["store_failures"];
     Json& as = node.config["store_failures_as"];
-    if (as.is_string()) keep = as != "ephemeral";
-    else if (!keep.is_null()) as = ConfigTruth(keep) ? "table" : "ephemeral";
+    if (as.is_string())
+      keep = as != "ephemeral";
+    else if (!keep.is_null())
+      as = ConfigTruth(keep) ? "table" : "ephemeral";
   }
   auto custom = [&](const char* key) { return node.config.contains(key) ? node.config[key] : Json(); };
-  if (auto database = CallNameMacro("generate_database_name", custom("database"), node, package)) node.database = *database;
+  if (auto database = CallNameMacro("generate_database_name", custom("database"), node, package))
+    node.database = *database;
   if (auto schema = CallNameMacro("generate_schema_name", custom("schema"), node, package)) node.schema = *schema;
   if (auto alias = CallNameMacro("generate_alias_name", custom("alias"), node, package)) node.alias = *alias;
   if (node.type == ResourceType::kSnapshot) {
-    if (Json v = custom("target_database"); v.is_string() && !v.get_ref<const std::string&>().empty()) node.database = v.get<std::string>();
-    if (Json v = custom("target_schema"); v.is_string() && !v.get_ref<const std::string&>().empty()) node.schema = v.get<std::string>();
+    if (Json v = custom("target_database"); v.is_string() && !v.get_ref<const std::string&>().empty())
+      node.database = v.get<std::string>();
+    if (Json v = custom("target_schema"); v.is_string() && !v.get_ref<const std::string&>().empty())
+      node.schema = v.get<std::string>();
   }
-  bool stored = node.type == ResourceType::kTest && ((custom("store_failures").is_null() && w_.invocation().store_failures) || ConfigTruth(custom("store_failures")) ||
-                                                     (custom("store_failures_as").is_string() && custom("store_failures_as") != "ephemeral"));
+  bool stored = node.type == ResourceType::kTest &&
+                ((custom("store_failures").is_null() && w_.invocation().store_failures) ||
+                 ConfigTruth(custom("store_failures")) ||
+                 (custom("store_failures_as").is_string() && custom("store_failures_as") != "ephemeral"));
   if ((node.is_refable() && !node.is_ephemeral()) || stored) {
     RenderContext context(w_, package, &node, RenderContext::Mode::kParse);
     node.relation_name = context.RelationOf(node).Render();
@@ -374,7 +424,9 @@ void Parser::Keep(std::unique_ptr<ManifestNode> node) {
     for (auto it = begin; it != end; ++it) {
       const ManifestNode* other = m_.Find(it->second);
       if (other && other->package == node->package) {
-        diagnostics_.Add(Error(ErrorCode::kDbtParse, "a " + std::string(ResourceTypeName(other->type)) + " and a " + std::string(ResourceTypeName(node->type)) + " are both called '" + node->name + "'")
+        diagnostics_.Add(Error(ErrorCode::kDbtParse, "a " + std::string(ResourceTypeName(other->type)) + " and a " +
+                                                         std::string(ResourceTypeName(node->type)) +
+                                                         " are both called '" + node->name + "'")
                              .At(node->pos)
                              .Hint("the other is at " + other->pos.ToString()));
         return;

@@ -12,14 +12,14 @@ namespace quern::dbt {
 
 /// An entry of a properties file, kept until the node that it describes is there.
 struct Properties {
-  std::string section;             ///< "models", "seeds", ...
+  std::string section;  ///< "models", "seeds", ...
   std::string name;
   const Package* package = nullptr;
   std::string original_file_path;  ///< "models/staging/p.yml"
   std::string relative_path;       ///< "staging/p.yml"
   Yaml yaml;
   bool used = false;
-  Json config = Json::object();    ///< rendered `config:`, with the older top-level keys
+  Json config = Json::object();  ///< rendered `config:`, with the older top-level keys
 };
 
 /// Fills a workspace's manifest. Everything wrong goes to the diagnostics; what can be read is read all the same.
@@ -47,7 +47,8 @@ class Parser {
   void ApplyProperties(ManifestNode& node, const Package& package, Properties& properties);
   void ResolveNames(ManifestNode& node, const Package& package);
   void Keep(std::unique_ptr<ManifestNode> node);
-  std::optional<std::string> CallNameMacro(const std::string& macro, const Json& custom, ManifestNode& node, const Package& package);
+  std::optional<std::string> CallNameMacro(const std::string& macro, const Json& custom, ManifestNode& node,
+                                           const Package& package);
   // sources.cc
   void ParseSources(const Package& package);
   void ParseSourceTable(const Package& package, const Properties& file, const Yaml& source, const Yaml& table);
@@ -75,7 +76,7 @@ class Parser {
   Diagnostics& diagnostics_;
   std::vector<std::unique_ptr<Properties>> properties_;
   std::multimap<std::string, Properties*> by_name_;  ///< "models.stg_orders"
-  std::set<std::string> broken_;                     ///< names of nodes that could not be read: no "unknown ref" for them
+  std::set<std::string> broken_;  ///< names of nodes that could not be read: no "unknown ref" for them
   Manifest& m_;
 };
 

@@ -21,7 +21,8 @@ void Parser::ResolveNode(ManifestNode& node) {
   };
   for (const Ref& ref : node.refs) {
     if (ref.version) {
-      diagnostics_.Add(Error(ErrorCode::kDbtParse, "versions of models are not built").At(ref.pos.known() ? ref.pos : node.pos));
+      diagnostics_.Add(
+          Error(ErrorCode::kDbtParse, "versions of models are not built").At(ref.pos.known() ? ref.pos : node.pos));
       continue;
     }
     const ManifestNode* parent = w_.ResolveRef(ref, node.package);
@@ -41,19 +42,27 @@ void Parser::ResolveNode(ManifestNode& node) {
       diagnostics_.Add(w_.UnknownSource(source, node).At(node.pos).With("node", node.unique_id));
     }
   }
-  if (node.type == ResourceType::kModel && !node.is_ephemeral() && !w_.macros().Materialization(node.materialized(), AdapterPrefixes(w_.target().type))) {
+  if (node.type == ResourceType::kModel && !node.is_ephemeral() &&
+      !w_.macros().Materialization(node.materialized(), AdapterPrefixes(w_.target().type))) {
     std::vector<std::string> known = w_.macros().MaterializationNames();
     known.push_back("ephemeral");
     std::string hint = DidYouMean(node.materialized(), known);
-    diagnostics_.Add(Error(ErrorCode::kDbtParse, "there is no materialization '" + node.materialized() + "'").At(node.pos).Hint(hint.empty() ? "there are " + Join(known, ", ") : hint));
+    diagnostics_.Add(Error(ErrorCode::kDbtParse, "there is no materialization '" + node.materialized() + "'")
+                         .At(node.pos)
+                         .Hint(hint.empty() ? "there are " + Join(known, ", ") : hint));
   }
   // reads as before the run: names of refs, or "source.table"
   if (auto it = node.config.find("before_run"); it != node.config.end() && !it->is_null()) {
     for (const std::string& name : ConfigTexts(*it)) {
       const ManifestNode* parent = w_.ResolveRef({name, std::nullopt, std::nullopt, {}}, node.package);
-      if (size_t dot = name.find('.'); !parent && dot != std::string::npos) parent = w_.ResolveSource({name.substr(0, dot), name.substr(dot + 1), {}}, node.package);
-      if (!parent || std::find(node.depends_on.begin(), node.depends_on.end(), parent->unique_id) == node.depends_on.end()) {
-        diagnostics_.Add(Error(ErrorCode::kDbtParse, "before_run names '" + name + "', which " + node.name + " does not read").At(node.pos).Hint("name what ref() names, or 'source.table'"));
+      if (size_t dot = name.find('.'); !parent && dot != std::string::npos)
+        parent = w_.ResolveSource({name.substr(0, dot), name.substr(dot + 1), {}}, node.package);
+      if (!parent ||
+          std::find(node.depends_on.begin(), node.depends_on.end(), parent->unique_id) == node.depends_on.end()) {
+        diagnostics_.Add(
+            Error(ErrorCode::kDbtParse, "before_run names '" + name + "', which " + node.name + " does not read")
+                .At(node.pos)
+                .Hint("name what ref() names, or 'source.table'"));
         continue;
       }
       add(node.before_run, parent->unique_id);

@@ -14,8 +14,7 @@ using ::duckdb::LogicalTypeId;
 using ::duckdb::UnifiedVectorFormat;
 using ::duckdb::Vector;
 
-std::vector<Column> ColumnsOf(const ::duckdb::vector<std::string>& names,
-                              const ::duckdb::vector<LogicalType>& types) {
+std::vector<Column> ColumnsOf(const ::duckdb::vector<std::string>& names, const ::duckdb::vector<LogicalType>& types) {
   std::vector<Column> columns;
   columns.reserve(names.size());
   for (size_t i = 0; i < names.size(); i++) columns.push_back({names[i], types[i].ToString()});
@@ -83,8 +82,7 @@ void FillColumn(ClientContext& context, Vector& vector, idx_t count, std::vector
     case LogicalTypeId::HUGEINT:
       return Fill<::duckdb::hugeint_t>(vector, count, rows, column, [](::duckdb::hugeint_t value) {
         int64_t small = 0;
-        return ::duckdb::Hugeint::TryCast(value, small) ? Value(small)
-                                                        : Value(::duckdb::Hugeint::ToString(value));
+        return ::duckdb::Hugeint::TryCast(value, small) ? Value(small) : Value(::duckdb::Hugeint::ToString(value));
       });
     case LogicalTypeId::FLOAT:  // by its shortest text, so that 0.1 stays 0.1
       return Fill<float>(vector, count, rows, column, [](float value) {
@@ -116,8 +114,7 @@ std::vector<std::vector<Value>> RowsOf(ClientContext& context, DataChunk& chunk)
 
 }  // namespace
 
-DuckConnection::DuckConnection(::duckdb::DuckDB& db)
-    : connection_(std::make_unique<::duckdb::Connection>(db)) {
+DuckConnection::DuckConnection(::duckdb::DuckDB& db) : connection_(std::make_unique<::duckdb::Connection>(db)) {
   // The position of an error survives only in this form.
   auto result = connection_->Query("SET errors_as_json = true");
   if (result->HasError()) result->ThrowError();
@@ -128,8 +125,7 @@ DuckConnection::~DuckConnection() = default;
 Error DuckConnection::Map(const ErrorData& error, std::string_view sql) {
   Error mapped = FromDuckDb(error, sql);
   if (auto kept = PendingError::Of(context()).TakeIfIn(mapped.message())) return *std::move(kept);
-  if (interrupted_ && mapped.code() == ErrorCode::kSqlExecution)
-    return Error(ErrorCode::kCancelled, mapped.message());
+  if (interrupted_ && mapped.code() == ErrorCode::kSqlExecution) return Error(ErrorCode::kCancelled, mapped.message());
   return mapped;
 }
 
@@ -144,8 +140,7 @@ Result<std::vector<DuckConnection::Statement>> DuckConnection::Parse(std::string
   }
 }
 
-Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statement statement,
-                                                                          std::string_view sql,
+Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statement statement, std::string_view sql,
                                                                           const ExecuteOptions& options) {
   ::duckdb::case_insensitive_map_t<::duckdb::BoundParameterData> values;
   for (size_t i = 0; i < options.params.size(); i++) {
@@ -173,8 +168,7 @@ Result<QueryResult> DuckConnection::Execute(std::string_view sql, const ExecuteO
     try {
       auto result = QUERN_TRY(Start(std::move(statement), sql, options));
       const auto kind = result->properties.return_type;
-      if (kind == ::duckdb::StatementReturnType::QUERY_RESULT)
-        answer.columns = ColumnsOf(result->names, result->types);
+      if (kind == ::duckdb::StatementReturnType::QUERY_RESULT) answer.columns = ColumnsOf(result->names, result->types);
       // CREATE TABLE AS calls itself one that returns nothing, and returns a count.
       const bool counts = kind == ::duckdb::StatementReturnType::CHANGED_ROWS ||
                           (result->statement_type == ::duckdb::StatementType::CREATE_STATEMENT &&

@@ -28,8 +28,7 @@ Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& op
   using DuckValue = ::duckdb::Value;
   std::error_code ignored;
   std::filesystem::path temp = options.temp_directory;
-  if (temp.empty() && options.file.empty())
-    temp = std::filesystem::temp_directory_path(ignored) / "quern-spill";
+  if (temp.empty() && options.file.empty()) temp = std::filesystem::temp_directory_path(ignored) / "quern-spill";
   try {
     ::duckdb::DBConfig config;
     auto set = [&](const char* name, DuckValue value) { config.SetOptionByName(name, value); };
@@ -44,8 +43,7 @@ Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& op
     if (options.threads > 0) set("threads", DuckValue::BIGINT(options.threads));
     if (!options.memory_limit.empty()) set("memory_limit", DuckValue(options.memory_limit));
     if (!temp.empty()) set("temp_directory", DuckValue(temp.string()));
-    if (options.read_only && !options.file.empty())
-      config.options.access_mode = ::duckdb::AccessMode::READ_ONLY;
+    if (options.read_only && !options.file.empty()) config.options.access_mode = ::duckdb::AccessMode::READ_ONLY;
     const std::string file = options.file.string();
     auto db = std::make_unique<::duckdb::DuckDB>(file.empty() ? nullptr : file.c_str(), &config);
     ::duckdb::Connection connection(*db);
@@ -55,8 +53,7 @@ Result<std::unique_ptr<DuckDatabase>> DuckDatabase::Open(const DuckDbOptions& op
   } catch (const std::exception& e) {
     Error error = FromDuckDb(::duckdb::ErrorData(e), "");
     const ErrorCode code = error.code() == ErrorCode::kSqlExecution || error.code() == ErrorCode::kSqlBind ||
-                                   error.code() == ErrorCode::kTableNotFound ||
-                                   error.code() == ErrorCode::kSqlSyntax
+                                   error.code() == ErrorCode::kTableNotFound || error.code() == ErrorCode::kSqlSyntax
                                ? ErrorCode::kInvalidArgument
                                : error.code();
     return Fail(Error(code, "opening DuckDB: " + error.message()).Hint(error.hint()));

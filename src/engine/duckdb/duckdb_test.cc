@@ -160,8 +160,7 @@ TEST_F(DuckDbTest, InterruptEndsAStatement) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     con_->Interrupt();
   });
-  auto e =
-      Fails("SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE hash(a.range, b.range) = 3");
+  auto e = Fails("SELECT count(*) FROM range(100000000000) a, range(1000) b WHERE hash(a.range, b.range) = 3");
   other.join();
   EXPECT_EQ(e.code(), ErrorCode::kCancelled);
   EXPECT_EQ(Run("SELECT 1").rows.size(), 1u);
@@ -180,8 +179,7 @@ TEST_F(DuckDbTest, IsFencedIn) {
   EXPECT_FALSE(con_->Execute("INSTALL httpfs"));
   EXPECT_FALSE(con_->Execute("LOAD '/tmp/no.duckdb_extension'"));
   EXPECT_EQ(
-      Run("SELECT current_setting('allow_unsigned_extensions'), current_setting('autoload_known_extensions')")
-          .rows[0],
+      Run("SELECT current_setting('allow_unsigned_extensions'), current_setting('autoload_known_extensions')").rows[0],
       (std::vector<Value>{false, false}));
 }
 

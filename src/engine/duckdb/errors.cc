@@ -41,8 +41,7 @@ bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-ErrorCode CodeFor(ExceptionType type, const std::string& message,
-                  const std::map<std::string, std::string>& extra) {
+ErrorCode CodeFor(ExceptionType type, const std::string& message, const std::map<std::string, std::string>& extra) {
   auto info = [&](const char* key) {
     auto it = extra.find(key);
     return it == extra.end() ? std::string() : it->second;
@@ -52,8 +51,7 @@ ErrorCode CodeFor(ExceptionType type, const std::string& message,
     case ExceptionType::SYNTAX:
       return ErrorCode::kSqlSyntax;
     case ExceptionType::CATALOG:
-      if (info("error_subtype") == "MISSING_ENTRY" && info("type") == "Table")
-        return ErrorCode::kTableNotFound;
+      if (info("error_subtype") == "MISSING_ENTRY" && info("type") == "Table") return ErrorCode::kTableNotFound;
       return ErrorCode::kSqlBind;
     case ExceptionType::BINDER:
     case ExceptionType::NOT_IMPLEMENTED:
@@ -74,10 +72,8 @@ ErrorCode CodeFor(ExceptionType type, const std::string& message,
         return ErrorCode::kNoSpace;
       if (Contains(message, "Permission denied") || Contains(message, "Read-only file system"))
         return ErrorCode::kPermissionDenied;
-      if (Contains(message, "No files found") || Contains(message, "No such file"))
-        return ErrorCode::kNotFound;
-      if (Contains(message, "not a valid DuckDB database") || Contains(message, "Corrupt"))
-        return ErrorCode::kCorrupt;
+      if (Contains(message, "No files found") || Contains(message, "No such file")) return ErrorCode::kNotFound;
+      if (Contains(message, "not a valid DuckDB database") || Contains(message, "Corrupt")) return ErrorCode::kCorrupt;
       return ErrorCode::kIo;
     case ExceptionType::INTERNAL:
     case ExceptionType::FATAL:
@@ -115,8 +111,8 @@ void ThrowToDuckDb(const Error& error) {
   if (error.code() == ErrorCode::kSqlBind || error.code() == ErrorCode::kUnsupportedFeature)
     type = ExceptionType::BINDER;
   if (error.code() == ErrorCode::kTableNotFound) type = ExceptionType::CATALOG;
-  throw ::duckdb::Exception({{kCarried, Pack(error).dump(-1, ' ', false, Json::error_handler_t::replace)}},
-                            type, error.message());
+  throw ::duckdb::Exception({{kCarried, Pack(error).dump(-1, ' ', false, Json::error_handler_t::replace)}}, type,
+                            error.message());
 }
 
 Error FromDuckDb(const ErrorData& data, std::string_view sql) {
