@@ -310,7 +310,7 @@ class Command {
     select.indirect = QUERN_TRY(graph::ParseIndirectSelection(options_.indirect));
     for (graph::NodeIndex i = 0; i < graph.size() && select.root_package.empty(); ++i)
       select.root_package = graph.node(i).package;
-    graph::Selection selection = QUERN_TRY(graph.Select(options_.select, options_.exclude, select));
+    graph::Selection selection = QUERN_TRY(graph.SelectDeclared(options_.select, options_.exclude, select));
     for (const Error& warning : selection.warnings)
       console_.Problem(console_.Paint("warning: ", "33") + warning.ToString());
     std::set<std::string> kinds = Kinds(options_.command);
@@ -361,7 +361,11 @@ class Command {
                   "config", "resource_type", "source_name",  "original_file_path", "unique_id"};
         Json out = Json::object();
         for (const std::string& key : keys) {
-          if (all.contains(key)) out[key] = all[key];
+          const Json* value = &all;
+          for (const std::string& part : Split(key, '.')) {
+            value = value && value->is_object() && value->contains(part) ? &value->at(part) : nullptr;
+          }
+          if (value && (key.find('.') == std::string::npos || !value->is_null())) out[key] = *value;
         }
         lines.push_back(out.dump());
       } else {

@@ -97,6 +97,7 @@ Error Usage(std::string message) {
 
 Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
   CommandOptions out;
+  bool models_only = false, selected = false;
   std::vector<std::string> known = kValueOptions;
   for (const auto* list : {&kListOptions, &kFlags, &kIgnored, &kRefused})
     known.insert(known.end(), list->begin(), list->end());
@@ -154,7 +155,15 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
                                      : option == "--resource-type"         ? out.resource_types
                                      : option == "--exclude-resource-type" ? out.exclude_resource_types
                                                                            : out.output_keys;
-      to.insert(to.end(), values.begin(), values.end());
+      if (option == "--output-keys" || option == "--resource-type" || option == "--exclude-resource-type") {
+        for (const std::string& value : values) {
+          for (std::string& one : SplitWords(value)) to.push_back(std::move(one));
+        }
+      } else {
+        to.insert(to.end(), values.begin(), values.end());
+      }
+      if (option == "--select") (word == "-s" || word == "--select" ? selected : models_only) = true;
+      if (models_only && selected) return Fail(Usage("--models and --select exclude each other"));
       continue;
     }
     if (In(kValueOptions, option)) {
@@ -188,6 +197,20 @@ Result<CommandOptions> ParseCommandLine(const std::vector<std::string>& args) {
     }
     std::string hint = DidYouMean(option, known);
     return Fail(Usage("there is no option '" + word + "'").Hint(hint.empty() ? "quern dbt --help lists them" : hint));
+  }
+  static const std::vector<std::string> kKinds = {"all",       "default", "model",    "test",           "data_test",
+                                                  "unit_test", "seed",    "snapshot", "source",         "exposure",
+                                                  "analysis",  "metric",  "function", "semantic_model", "saved_query"};
+  for (const auto* kinds : {&out.resource_types, &out.exclude_resource_types}) {
+    for (const std::string& kind : *kinds) {
+      if (!In(kKinds, kind))
+        return Fail(Usage("there is no resource type '" + kind + "'").Hint(DidYouMean(kind, kKinds)));
+    }
+  }
+  // As dbt has it: --models is --select, but `ls` lists models only for it.
+  if (models_only && out.command == "ls") {
+    if (!out.resource_types.empty()) return Fail(Usage("--models and --resource-type exclude each other"));
+    out.resource_types = {"model"};
   }
   static const std::vector<std::string> kOutputs = {"selector", "name", "path", "json"};
   if (!In(kOutputs, out.output))

@@ -37,6 +37,19 @@ schedule::Node GraphNode(const Workspace& workspace, const ManifestNode& n, cons
   out.fqn = n.fqn;
   out.path = (n.root / n.original_file_path).lexically_relative(project_root);
   if (out.path.empty()) out.path = n.original_file_path;
+  out.local_path = n.original_file_path;
+  if (n.package != workspace.root().name) {
+    // dbt looks for what `path:` names below the project, then takes a package's files for the project's own: of these
+    // only folders that the project has too can be named.
+    std::error_code ec;
+    fs::path folder = fs::path(n.original_file_path).parent_path();
+    while (!folder.empty() && !fs::is_directory(workspace.root().root / folder, ec)) folder = folder.parent_path();
+    out.local_path = folder.empty() ? fs::path() : folder / "";
+  }
+  if (n.patch_path) {
+    if (size_t at = n.patch_path->find("://"); at != std::string::npos)
+      out.described_in.push_back(n.patch_path->substr(at + 3));
+  }
   out.pos = n.pos;
   out.tags = n.tags;
   out.materialized = n.type == ResourceType::kTest ? "test" : n.materialized();

@@ -87,16 +87,24 @@ bool PathMatches(const std::string& pattern, const std::string& path) {
   return wanted.empty() || ComponentsMatch(wanted, 0, Components(path), 0);
 }
 
+/// A file that is named itself, not through its folder.
+bool IsThatFile(const std::string& pattern, const std::string& path) {
+  const size_t folder = path.rfind('/');
+  return PathMatches(pattern, path) && (folder == std::string::npos || !PathMatches(pattern, path.substr(0, folder)));
+}
+
 bool FileMatches(const std::string& pattern, const std::string& path) {
   const std::string name = path.substr(path.rfind('/') + 1);
   return GlobMatch(pattern, name) || GlobMatch(pattern, name.substr(0, name.rfind('.')));
 }
 
-bool ScalarMatches(const Json& value, const std::string& wanted) {
-  if (value.is_string()) return GlobMatch(wanted, value.get_ref<const std::string&>());
-  if (value.is_boolean()) return EqualsIgnoreCase(wanted, value.get<bool>() ? "true" : "false");
-  if (value.is_null()) return EqualsIgnoreCase(wanted, "none") || EqualsIgnoreCase(wanted, "null");
-  return value.dump() == wanted;
+/// dbt compares for equality: no wildcards, and of what is no text only true and false.
+bool ScalarMatches(const Json& value, const std::string& wanted, bool ignore_case) {
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    return ignore_case ? EqualsIgnoreCase(wanted, text) : wanted == text;
+  }
+  return value.is_boolean() && EqualsIgnoreCase(wanted, value.get<bool>() ? "true" : "false");
 }
 
 bool ConfigMatches(const Json& config, const std::vector<std::string>& keys, const std::string& wanted) {
@@ -107,11 +115,12 @@ bool ConfigMatches(const Json& config, const std::vector<std::string>& keys, con
     if (it == value->end()) return false;
     value = &*it;
   }
+  const bool ignore_case = keys == std::vector<std::string>{"severity"};
   if (value->is_array()) {
-    return std::any_of(value->begin(), value->end(), [&](const Json& item) { return ScalarMatches(item, wanted); });
+    return std::any_of(value->begin(), value->end(),
+                       [&](const Json& item) { return ScalarMatches(item, wanted, ignore_case); });
   }
-  if (value->is_object()) return value->contains(wanted);
-  return ScalarMatches(*value, wanted);
+  return ScalarMatches(*value, wanted, ignore_case);
 }
 
 /// The source's own name inside "source.<package>.<source>.<table>".
@@ -147,7 +156,7 @@ bool ExposureMatches(const Attributes& node, const std::string& wanted) {
 }
 
 bool NamedByItself(const std::string& kind) {
-  return kind != "source" && kind != "exposure" && kind != "metric";
+  return kind != "source";
 }
 
 class Evaluator {
@@ -202,7 +211,9 @@ class Evaluator {
   Found Settled(Found found) {
     if (options_.indirect != IndirectSelection::kCautious && options_.indirect != IndirectSelection::kBuildable)
       return found;
-    const NodeSet around = Around(found.direct);
+    NodeSet around = found.direct;
+    if (options_.indirect == IndirectSelection::kBuildable)
+      around = Union(std::move(around), graph_.Ancestors(Members(found.direct)));
     NodeSet joined = found.direct;
     for (NodeIndex node : Members(Without(found.possible, found.direct))) {
       if (attributes_[static_cast<size_t>(node)].test && ParentsWithin(node, around))
@@ -226,17 +237,24 @@ class Evaluator {
       return QualifiedNameMatches(fqn, value) || QualifiedNameMatches({fqn.begin() + 1, fqn.end()}, value);
     }
     if (method == "tag") return any(node.tags, GlobMatch);
-    if (method == "path") return any(node.paths, PathMatches);
+    if (method == "path") return any(node.paths, PathMatches) || any(node.described_in, IsThatFile);
     if (method == "file") return any(node.paths, FileMatches);
     if (method == "package") return GlobMatch(value == "this" ? options_.root_package : value, node.package);
-    if (method == "config") return ConfigMatches(node.config, criterion.arguments, value);
-    if (method == "group" || method == "access") return ConfigMatches(node.config, {method}, value);
+    if (method == "config") {
+      return node.kind != "exposure" && ConfigMatches(node.config, criterion.arguments, value);
+    }
+    if (method == "access") return ConfigMatches(node.config, {method}, value);
+    if (method == "group") {
+      const auto group = node.config.find("group");
+      return group != node.config.end() && group->is_string() && GlobMatch(value, group->get_ref<const std::string&>());
+    }
     if (method == "source") return SourceMatches(node, value);
     if (method == "exposure") return ExposureMatches(node, value);
     if (method == "resource_type") return node.kind == value;
     if (method == "test_name") return node.test && GlobMatch(value, node.test_name);
     if (method == "test_type") {
       if (value == "unit" || !node.test) return false;
+      if (value == "data") return true;
       return (value == "generic" || value == "schema") == !node.test_name.empty();
     }
     return false;
@@ -314,6 +332,31 @@ Result<IndirectSelection> ParseIndirectSelection(std::string_view text) {
                   .Hint(hint.empty() ? "one of eager, cautious, buildable, empty" : hint));
 }
 
+namespace {
+
+/// A kind that neither the graph nor dbt knows is a mistake, not an empty selection.
+Result<void> CheckKinds(const std::vector<Attributes>& attributes, const std::vector<Selector>& selectors) {
+  static const std::vector<std::string> kOfDbt = {
+      "model",  "analysis", "test", "snapshot", "operation",   "seed",           "source",    "macro",   "exposure",
+      "metric", "group",    "doc",  "fixture",  "saved_query", "semantic_model", "unit_test", "function"};
+  for (const auto& selector : selectors) {
+    for (const auto& all_of : selector) {
+      for (const auto& criterion : all_of) {
+        if (criterion.method != "resource_type") continue;
+        std::set<std::string> known(kOfDbt.begin(), kOfDbt.end());
+        for (const auto& node : attributes) known.insert(node.kind);
+        if (known.count(criterion.value)) continue;
+        return Fail(Error(ErrorCode::kSelector,
+                          fmt::format("selector '{}': there is no resource type '{}'", criterion.text, criterion.value))
+                        .Hint(DidYouMean(criterion.value, {known.begin(), known.end()})));
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 int Selection::count() const {
   return static_cast<int>(std::count(nodes.begin(), nodes.end(), true));
 }
@@ -326,6 +369,9 @@ Result<Selection> Select(const Graph& graph, const std::vector<Attributes>& attr
   std::vector<Selector> excluded;
   for (const auto& text : select) included.push_back(QUERN_TRY(ParseSelector(text)));
   for (const auto& text : exclude) excluded.push_back(QUERN_TRY(ParseSelector(text)));
+
+  QUERN_TRY(CheckKinds(attributes, included));
+  QUERN_TRY(CheckKinds(attributes, excluded));
 
   Selection out;
   Evaluator evaluator(graph, attributes, options, out);

@@ -17,10 +17,11 @@ struct Attributes {
   std::vector<std::string> fqn;  ///< package first; empty: package, kind, name
   std::vector<std::string> tags;
   std::vector<std::string>
-      paths;                     ///< of the defining file, under each root it may be named from (project, dbt project)
-  Json config = Json::object();  ///< `config.materialized:view`, `config.meta.owner:me`
-  bool test = false;             ///< may be selected through what it tests (indirect selection)
-  std::string test_name;         ///< the generic test's name (`test_name:unique`); empty for a singular test
+      paths;  ///< of the defining file, under each root it may be named from (project, dbt project)
+  std::vector<std::string> described_in;  ///< files with its properties: `path:` takes them when named themselves
+  Json config = Json::object();           ///< `config.materialized:view`, `config.meta.owner:me`
+  bool test = false;                      ///< may be selected through what it tests (indirect selection)
+  std::string test_name;                  ///< the generic test's name (`test_name:unique`); empty for a singular test
 };
 
 /// Which tests come along with the nodes that they test (dbt's --indirect-selection).

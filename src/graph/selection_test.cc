@@ -125,7 +125,7 @@ TEST_F(SelectionTest, ByTagPackageTypeAndConfig) {
   EXPECT_EQ(Pick({"resource_type:ingest"}), "raw");
   EXPECT_EQ(Pick({"config.materialized:incremental"}), "orders");
   EXPECT_EQ(Pick({"config.meta.owner:ann"}), "orders");
-  EXPECT_EQ(Pick({"config.meta:owner"}), "orders");
+  EXPECT_EQ(Pick({"config.meta:owner"}), "");
   EXPECT_EQ(Pick({"config.meta.levels:gold"}), "orders");
   EXPECT_EQ(Pick({"config.enabled:True"}), "orders");
 }

@@ -10,8 +10,9 @@ namespace {
 const std::vector<std::string> kMethods = {"fqn",       "name",   "tag",    "path",         "file",
                                            "package",   "config", "source", "exposure",     "test_name",
                                            "test_type", "group",  "access", "resource_type"};
-const std::vector<std::string> kNotBuilt = {"state",   "result",         "source_status", "selector", "metric",
-                                            "version", "semantic_model", "saved_query",   "unit_test"};
+const std::vector<std::string> kNotBuilt = {"state", "result", "source_status", "selector"};
+// What these select is left out of every project (with a warning where there is such a thing): they match nothing.
+const std::vector<std::string> kMatchNothing = {"metric", "version", "semantic_model", "saved_query", "unit_test"};
 
 bool Contains(const std::vector<std::string>& list, std::string_view word) {
   return std::find(list.begin(), list.end(), word) != list.end();
@@ -52,7 +53,7 @@ Result<void> SetMethod(Criterion& criterion, std::string_view method, const std:
     return Fail(Bad(text, fmt::format("the method '{}:' is not supported yet", criterion.method))
                     .Hint(fmt::format("methods that work: {}", Join(kMethods, ", "))));
   }
-  if (!Contains(kMethods, criterion.method)) {
+  if (!Contains(kMethods, criterion.method) && !Contains(kMatchNothing, criterion.method)) {
     std::string hint = DidYouMean(criterion.method, kMethods);
     if (hint.empty()) hint = fmt::format("methods that work: {}", Join(kMethods, ", "));
     return Fail(Bad(text, fmt::format("there is no method '{}:'", criterion.method)).Hint(hint));

@@ -19,6 +19,7 @@ graph::Attributes AttributesOf(const Node& node) {
   out.tags = node.tags;
   if (!node.path.empty()) out.paths.push_back(node.path.generic_string());
   if (!node.local_path.empty() && node.local_path != node.path) out.paths.push_back(node.local_path.generic_string());
+  out.described_in = node.described_in;
   out.config = node.config;
   if (!node.materialized.empty() && out.config.is_object() && !out.config.contains("materialized")) {
     out.config["materialized"] = node.materialized;
@@ -42,6 +43,7 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
           std::move(added).error().At(entry.node.pos).Hint(first.known() ? "the other is at " + first.ToString() : ""));
       continue;
     }
+    QUERN_CHECK(out.declared_.AddNode(entry.node.id));
     out.attributes_.push_back(AttributesOf(entry.node));
     out.entries_.push_back(std::move(entry));
   }
@@ -64,6 +66,7 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
     for (const auto& id : node.depends_on) {
       if (const auto parent = out.Find(id)) {
         out.dependencies_.AddEdge(*parent, i);
+        out.declared_.AddEdge(*parent, i);
       } else {
         diagnostics.Add(
             Error(ErrorCode::kUnknownNode, fmt::format("{} depends on '{}', which is not there", node.id, id))
@@ -139,6 +142,12 @@ Result<graph::Selection> NodeGraph::Select(const std::vector<std::string>& selec
                                            const std::vector<std::string>& exclude,
                                            const graph::SelectOptions& options) const {
   return graph::Select(dependencies_, attributes_, select, exclude, options);
+}
+
+Result<graph::Selection> NodeGraph::SelectDeclared(const std::vector<std::string>& select,
+                                                   const std::vector<std::string>& exclude,
+                                                   const graph::SelectOptions& options) const {
+  return graph::Select(declared_, attributes_, select, exclude, options);
 }
 
 }  // namespace quern::schedule

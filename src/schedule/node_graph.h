@@ -41,12 +41,18 @@ class NodeGraph {
   /// Selection over the graph; see graph::Select.
   Result<graph::Selection> Select(const std::vector<std::string>& select, const std::vector<std::string>& exclude,
                                   const graph::SelectOptions& options = {}) const;
+  /// The same over `depends_on` alone, without the edges that reads and writes of tables make: what dbt-core would
+  /// select, which knows of no edge from a seed to the source that names the seed's table.
+  Result<graph::Selection> SelectDeclared(const std::vector<std::string>& select,
+                                          const std::vector<std::string>& exclude,
+                                          const graph::SelectOptions& options = {}) const;
 
  private:
   void AddGateEdges();
   std::vector<Entry> entries_;
   graph::Graph dependencies_;
   graph::Graph execution_;
+  graph::Graph declared_;
   std::vector<graph::Attributes> attributes_;
   std::map<std::string, graph::NodeIndex> writers_;
 };

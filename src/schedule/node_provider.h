@@ -39,11 +39,12 @@ struct Node {
   std::string id;  ///< unique: "ingest.outcomes", "model.flights.stg_flights", "script.score"
   std::string
       kind;  ///< resource type for selection and display: ingest, model, seed, snapshot, test, script, source, ...
-  std::string name;                  ///< short name, what `--select name` matches
-  std::string package;               ///< dbt package or the project's name
-  std::vector<std::string> fqn;      ///< dbt's fully qualified name, for selection by folder
-  std::filesystem::path path;        ///< of the defining file, relative to the project
-  std::filesystem::path local_path;  ///< relative to the provider's own root (the dbt project), when that differs
+  std::string name;                       ///< short name, what `--select name` matches
+  std::string package;                    ///< dbt package or the project's name
+  std::vector<std::string> fqn;           ///< dbt's fully qualified name, for selection by folder
+  std::filesystem::path path;             ///< of the defining file, relative to the project
+  std::filesystem::path local_path;       ///< relative to the provider's own root (the dbt project), when that differs
+  std::vector<std::string> described_in;  ///< files with its properties, as `path:` may name them
   SourcePos pos;
   std::vector<std::string> tags;
   std::string materialized;  ///< dbt's materialization, or the load mode; may be empty
