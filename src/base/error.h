@@ -74,6 +74,17 @@ enum class ErrorCode : int {
   // 11xx project, cli
   kProject = 1101,
   kUsage = 1102,
+  // 12xx tracking
+  kTrackingSchema = 1201,    ///< the tracking database is of a version that is not known, or is not one
+  kTrackingNotFound = 1202,  ///< no such experiment, run, registered model, version or alias
+  kTrackingConflict = 1203,  ///< a name or alias that is taken, or a change that is not allowed
+  // 13xx ml
+  kModelConfig = 1301,     ///< ml/*.yml says something that cannot be
+  kExpression = 1302,      ///< an expression of a rule that does not parse, or names what is not there
+  kTrainingData = 1303,    ///< rows that a model cannot be trained or judged on: none, one class, infinite values
+  kTraining = 1304,        ///< the trainer failed
+  kModelFile = 1305,       ///< a model's files are missing, cut short or not what they should be
+  kNotReproducible = 1306  ///< what a training was made of is no longer there
 };
 
 /// A place in a user's file. Line and column count from 1; 0 means unknown.

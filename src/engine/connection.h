@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/batch.h"
 
 namespace quern::engine {
 
@@ -63,6 +64,11 @@ class Connection {
   Result<QueryResult> Execute(std::string_view sql) { return Execute(sql, {}); }
   /// Runs one query and hands its rows on as they come.
   virtual Result<void> Stream(std::string_view sql, RowSink& sink) = 0;
+  /// The same, column by column: for many rows.
+  virtual Result<void> StreamBatches(std::string_view sql, BatchSink& sink) = 0;
+  /// Makes a function known to SQL, for every connection of the database and as long as it lives. `function.call` must
+  /// live as long; give each model a name of its own.
+  virtual Result<void> CreateFunction(ScalarFunction function) = 0;
   /// Columns that a query would give, without running it.
   virtual Result<std::vector<Column>> Describe(std::string_view query) = 0;
   /// Makes the running statement end soon with kCancelled. Callable from any thread.

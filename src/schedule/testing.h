@@ -28,6 +28,7 @@ class FakeProvider : public NodeProvider {
   std::vector<Node> Load(Diagnostics&) override { return {}; }
   void Check(Diagnostics&) override {}
   Result<void> BeginRun(const RunContext& run, const std::vector<const Node*>& selected) override {
+    std::lock_guard lock(mutex);
     begun.push_back(run.dag_run);
     selected_count = static_cast<int>(selected.size());
     if (begin_error) return Fail(*begin_error);
@@ -37,6 +38,7 @@ class FakeProvider : public NodeProvider {
     return std::make_unique<FakeTask>(*this, node.id);
   }
   Result<void> EndRun(const RunContext& run, const std::vector<FinishedTask>& tasks) override {
+    std::lock_guard lock(mutex);
     ended.push_back(run.dag_run);
     ended_tasks = static_cast<int>(tasks.size());
     return {};

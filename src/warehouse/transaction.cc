@@ -350,6 +350,15 @@ Step DeltaTransaction::Summary(const TableState& state) const {
   return total;
 }
 
+Json CommitKeys(const CommitContext& context) {
+  Json extra = context.extra;
+  if (!context.dag_run.empty()) extra["quernDagRun"] = context.dag_run;
+  if (!context.node.empty()) extra["quernNode"] = context.node;
+  if (context.logical_date) extra["quernLogicalDate"] = FormatUtc(*context.logical_date);
+  if (!context.git_commit.empty()) extra["gitCommit"] = context.git_commit;
+  return extra;
+}
+
 std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitContext& context) {
   std::vector<Prepared> prepared;
   for (auto& [key, state] : tables_) {
@@ -433,11 +442,7 @@ std::vector<DeltaTransaction::Prepared> DeltaTransaction::Prepare(const CommitCo
     metric("numOutputRows", total.inserted + total.updated + total.copied);
     metric("numOutputBytes", bytes);
     if (vectors > 0) metric("numDeletionVectorsUpdated", vectors);
-    auto& extra = p.operation.extra;
-    if (!context.dag_run.empty()) extra["quernDagRun"] = context.dag_run;
-    if (!context.node.empty()) extra["quernNode"] = context.node;
-    if (context.logical_date) extra["quernLogicalDate"] = FormatUtc(*context.logical_date);
-    if (!context.git_commit.empty()) extra["gitCommit"] = context.git_commit;
+    p.operation.extra.update(CommitKeys(context));
     prepared.push_back(std::move(p));
   }
   // Those that can lose a race come first, so that most conflicts end the transaction before anything is

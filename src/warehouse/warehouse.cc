@@ -12,15 +12,6 @@ namespace quern::warehouse {
 
 namespace {
 
-Json CommitKeys(const CommitContext& context) {
-  Json extra = Json::object();
-  if (!context.dag_run.empty()) extra["quernDagRun"] = context.dag_run;
-  if (!context.node.empty()) extra["quernNode"] = context.node;
-  if (context.logical_date) extra["quernLogicalDate"] = FormatUtc(*context.logical_date);
-  if (!context.git_commit.empty()) extra["gitCommit"] = context.git_commit;
-  return extra;
-}
-
 class WarehouseSession : public Session {
  public:
   WarehouseSession(engine::DuckDatabase& db, Storage& storage) : storage_(storage), connection_(db.native()) {}
@@ -30,6 +21,12 @@ class WarehouseSession : public Session {
     return connection_.Execute(sql, options);
   }
   Result<void> Stream(std::string_view sql, engine::RowSink& sink) override { return connection_.Stream(sql, sink); }
+  Result<void> StreamBatches(std::string_view sql, engine::BatchSink& sink) override {
+    return connection_.StreamBatches(sql, sink);
+  }
+  Result<void> CreateFunction(engine::ScalarFunction function) override {
+    return connection_.CreateFunction(std::move(function));
+  }
   Result<std::vector<engine::Column>> Describe(std::string_view query) override { return connection_.Describe(query); }
   void Interrupt() override { connection_.Interrupt(); }
 

@@ -35,7 +35,11 @@ struct CommitContext {
     int64_t version = 0;
   };
   std::vector<Txn> txns;
+  Json extra = Json::object();  ///< further keys of commitInfo
 };
+
+/// What a context adds to commitInfo.
+Json CommitKeys(const CommitContext& context);
 
 /// One commit made by a session.
 struct Commit {

@@ -224,5 +224,85 @@ TEST(DuckDatabaseTest, FilesPersistAndBadOnesAreRefused) {
   std::filesystem::remove_all(dir);
 }
 
+class Gatherer : public BatchSink {
+ public:
+  Result<void> Begin(const std::vector<Column>&, const std::vector<BatchType>& types) override {
+    types_ = types;
+    return {};
+  }
+  Result<void> Add(const Batch& batch) override {
+    for (size_t row = 0; row < batch.rows; ++row) {
+      for (const auto& column : batch.columns) {
+        if (!column.IsValid(row)) {
+          text += "null ";
+        } else if (column.bools) {
+          text += column.bools[row] ? "true " : "false ";
+        } else if (column.integers) {
+          text += fmt::format("{} ", column.integers[row]);
+        } else if (column.doubles) {
+          text += fmt::format("{} ", column.doubles[row]);
+        } else {
+          text += fmt::format("'{}' ", column.texts[row]);
+        }
+      }
+      text += "| ";
+    }
+    rows += batch.rows;
+    return {};
+  }
+  std::vector<BatchType> types_;
+  std::string text;
+  size_t rows = 0;
+};
+
+TEST_F(DuckDbTest, BatchesHaveColumnsAsPlainArrays) {
+  Gatherer sink;
+  auto done = con_->StreamBatches(
+      "SELECT * FROM (VALUES (true, 3::TINYINT, 0.5::FLOAT, 'a', DATE '2013-05-01', [1, 2]), "
+      "(NULL, NULL, NULL, NULL, NULL, NULL)) t",
+      sink);
+  ASSERT_TRUE(done) << done.error().ToString();
+  EXPECT_EQ(sink.text, "true 3 0.5 'a' '2013-05-01' '[1,2]' | null null null null null null | ");
+  EXPECT_EQ(sink.types_, (std::vector{BatchType::kBool, BatchType::kInteger, BatchType::kDouble, BatchType::kText,
+                                      BatchType::kText, BatchType::kText}));
+  Gatherer many;
+  ASSERT_TRUE(con_->StreamBatches("SELECT i, 'x' || i FROM range(100000) t(i)", many));
+  EXPECT_EQ(many.rows, 100000u);
+}
+
+TEST_F(DuckDbTest, FunctionsOfOursRunOverBatches) {
+  ScalarFunction function;
+  function.name = "quern_test";
+  function.arguments = {BatchType::kDouble, BatchType::kText};
+  function.outputs = 2;
+  function.call = [](const Batch& batch, double* out) -> Result<void> {
+    for (size_t row = 0; row < batch.rows; ++row) {
+      const auto& number = batch.columns[0];
+      const auto& text = batch.columns[1];
+      if (text.IsValid(row) && text.texts[row] == "bad") return Fail(ErrorCode::kInvalidArgument, "a bad one");
+      out[row * 2] = number.IsValid(row) ? number.doubles[row] : -1;
+      out[row * 2 + 1] = text.IsValid(row) ? static_cast<double>(text.texts[row].size()) : -1;
+    }
+    return {};
+  };
+  auto made = con_->CreateFunction(function);
+  ASSERT_TRUE(made) << made.error().ToString();
+  auto r = Run("SELECT sum(p[1]), sum(p[2]) FROM (SELECT quern_test(i, i::VARCHAR) AS p FROM range(100000) t(i))");
+  EXPECT_EQ(r.rows, (std::vector<std::vector<Value>>{{4999950000.0, 488890.0}}));
+  EXPECT_EQ(Run("SELECT quern_test(NULL, NULL)[2]").rows, (std::vector<std::vector<Value>>{{-1.0}}));
+  auto other = *db_->Connect();
+  EXPECT_TRUE(other->Execute("SELECT quern_test(1, 'a')"));
+  auto error = Fails("SELECT quern_test(1, 'bad')");
+  EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(error.message(), "a bad one");
+  function.outputs = 1;
+  function.call = [](const Batch& batch, double* out) -> Result<void> {
+    for (size_t row = 0; row < batch.rows; ++row) out[row] = 7;
+    return {};
+  };
+  ASSERT_TRUE(con_->CreateFunction(function));
+  EXPECT_EQ(Run("SELECT quern_test(1, 'a')[1]").rows, (std::vector<std::vector<Value>>{{7.0}}));
+}
+
 }  // namespace
 }  // namespace quern::engine

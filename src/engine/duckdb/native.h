@@ -39,6 +39,8 @@ class DuckConnection : public Connection {
   using Connection::Execute;
   Result<QueryResult> Execute(std::string_view sql, const ExecuteOptions& options) override;
   Result<void> Stream(std::string_view sql, RowSink& sink) override;
+  Result<void> StreamBatches(std::string_view sql, BatchSink& sink) override;
+  Result<void> CreateFunction(ScalarFunction function) override;
   Result<std::vector<Column>> Describe(std::string_view query) override;
   void Interrupt() override;
 
