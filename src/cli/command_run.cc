@@ -422,7 +422,9 @@ int RunRetry(Invocation& invocation) {
   Session session(invocation, *project, Progress::Detail::kEveryNode);
   auto options = session.Options();
   if (!options) return invocation.Failed(options.error());
-  auto report = schedule::Retry(*run, *work, session.Base(), zone, *options);
+  auto base = session.Base();
+  if (auto schedule = project->FindSchedule(run->dag)) base.next = schedule->timetable.At(run->interval.end);
+  auto report = schedule::Retry(*run, *work, base, zone, *options);
   session.progress().ClearLive();
   if (!report) return invocation.Failed(report.error());
   return Finish(invocation, *project, *report);

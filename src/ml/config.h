@@ -76,14 +76,14 @@ struct FrameConfig {
 };
 
 /// A trainer that is a command: `command`, `requirements`, `timeout`.
-struct ScriptTrainer {
+struct ScriptTrainerConfig {
   std::vector<std::string> argv;
   std::filesystem::path requirements;  ///< relative to the project; empty: no Python environment of its own
   SourcePos requirements_pos;
   std::optional<std::chrono::milliseconds> timeout;
 };
 
-struct ClassWeight {
+struct ClassWeightConfig {
   enum class Kind { kNone, kBalanced, kGiven };
   Kind kind = Kind::kNone;
   std::map<std::string, double> weights;  ///< kGiven: by class; classes not named weigh 1
@@ -91,14 +91,14 @@ struct ClassWeight {
 
 struct TrainConfig {
   std::optional<TaskType> task;         ///< absent: from the label's type (see dataset/binding.h)
-  std::optional<ScriptTrainer> script;  ///< absent: the built-in XGBoost trainer
+  std::optional<ScriptTrainerConfig> script;  ///< absent: the built-in XGBoost trainer
   std::vector<FrameConfig> frames;      ///< at least one
   double validation = 0.2;              ///< share of each frame's rows, the last by time
   std::vector<Json> parameters;         ///< the expanded list: one object per parameter set, at least one ({})
   Json fixed = Json::object();          ///< for every candidate
   int64_t rounds = 300;
   int64_t early_stopping = 30;  ///< 0: none
-  ClassWeight class_weight;
+  ClassWeightConfig class_weight;
   int64_t seed = 7;
   int64_t threads = 1;
   SourcePos pos;

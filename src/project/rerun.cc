@@ -1,5 +1,6 @@
 #include "project/rerun.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -157,6 +158,8 @@ class OnWarehouse : public RerunPreparer {
     std::vector<Undo> out;
     for (const auto* node : nodes) {
       for (const auto& written : node->writes) {
+        auto keeps = [&](const schedule::TableRef& kept) { return kept.Key() == written.Key(); };
+        if (std::any_of(node->keeps.begin(), node->keeps.end(), keeps)) continue;
         TableName table{written.schema, written.table};
         if (!tables.contains(Lower(table.ToString()))) continue;
         auto point = QUERN_TRY(FindUndoPoint(table.ToString(), QUERN_TRY(house->History(table, -1)), dag, from, ids));

@@ -100,6 +100,7 @@ RunContext ContextOf(const Schedule& schedule, const Interval& interval, const R
   run.schedule = schedule.name;
   run.zone = schedule.timetable.zone();
   run.interval = interval;
+  run.next = schedule.timetable.At(interval.end);
   run.logical_date = interval.start;
   run.dag_run = DagRunId(schedule.name, interval.start, run.zone);
   run.full_refresh = base.full_refresh || schedule.full_refresh;

@@ -53,6 +53,9 @@ struct Node {
   Json config = Json::object();
   std::vector<Read> reads;
   std::vector<TableRef> writes;
+  /// Those of `writes` that a rerun leaves as they are: only ever added to, and what was added stays what others name
+  /// (training sets of models).
+  std::vector<TableRef> keeps;
   std::vector<std::string> depends_on;  ///< ids, beyond what reads and writes say
   bool gate = false;                    ///< a test: what lies downstream of all that it tests waits for it
   bool runs = true;                     ///< false for what only stands in the graph (a source, an exposure)
@@ -65,6 +68,7 @@ struct RunContext {
   std::string dag_run;   ///< "monthly/2013-05-01"
   Timestamp logical_date;
   Interval interval;
+  std::optional<Interval> next;  ///< the interval that begins at this one's end; nothing outside schedules
   TimeZone zone = TimeZone::Utc();
   bool full_refresh = false;
   bool rerun = false;          ///< for display: the tables have been restored before (see EffectAppId)

@@ -13,6 +13,7 @@
 #include "schedule/task_log.h"
 #include "script/outputs.h"
 #include "script/python_environment.h"
+#include "warehouse/before_run.h"
 
 namespace quern::script {
 namespace fs = std::filesystem;
@@ -41,22 +42,6 @@ Result<Json> ReadValues(const fs::path& path) {
   if (!values->is_object())
     return Fail(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is no JSON object");
   return values;
-}
-
-/// The last version of a table before this run's first commit to it; nothing when it was made by this run.
-Result<std::optional<int64_t>> VersionBefore(warehouse::Warehouse& warehouse, const warehouse::TableName& name,
-                                             const RunContext& run) {
-  auto history = QUERN_TRY(warehouse.History(name, -1));
-  std::optional<int64_t> latest;
-  if (!history.empty()) latest = history.front().version;
-  int64_t first = -1;
-  for (const auto& entry : history) {
-    auto it = entry.commit_info.find("quernDagRun");
-    if (it != entry.commit_info.end() && it->is_string() && it->get<std::string>() == run.dag_run)
-      first = entry.version;
-  }
-  if (first < 0) return latest;
-  return first == 0 ? std::optional<int64_t>() : std::optional<int64_t>(first - 1);
 }
 
 bool HasProgram(const std::string& name) {
@@ -109,7 +94,7 @@ Result<void> ScriptTask::AddInputs(TaskContext& context, warehouse::Warehouse& w
     if (info) {
       std::optional<int64_t> version = info->version;
       if (read.mode == schedule::ReadMode::kBeforeRun)
-        version = QUERN_TRY(VersionBefore(warehouse, name, *context.run));
+        version = QUERN_TRY(warehouse::VersionBeforeRun(warehouse, name, context.run->dag_run));
       if (!version) continue;
       environment[variable] = info->location;
       environment[variable + "_VERSION"] = std::to_string(*version);
