@@ -99,10 +99,20 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::LookupEntry(duck::CatalogTra
   auto& tx = DeltaTransaction::Get(transaction.GetContext(), catalog);
   const auto& asked = lookup.GetEntryName();
   const auto at = lookup.GetAtClause();
+  auto& session = SessionState::Of(transaction.GetContext());
   if (auto* state = tx.Table(*this, asked)) {
-    if (!at) return tx.Entry(*state).get();
     const std::string folder = state->folder;
     int64_t version = 0;
+    if (!at) {
+      std::optional<int64_t> pinned;
+      {
+        std::lock_guard lock(session.mutex);
+        if (auto pin = session.pins.find(Lower(name + "." + state->name)); pin != session.pins.end())
+          pinned = pin->second;
+      }
+      if (!pinned) return tx.Entry(*state).get();
+      return tx.EntryOf(*this, state->name, OrThrow(tx.storage().LoadVersion(name, folder, *pinned)), false).get();
+    }
     const duck::Value& value = at->GetValue();
     if (value.IsNull()) Throw(ErrorCode::kSqlBind, fmt::format("{}.{}: the AT clause is NULL", name, asked));
     if (EqualsIgnoreCase(at->Unit(), "version")) {
@@ -120,6 +130,8 @@ duck::optional_ptr<duck::CatalogEntry> DeltaSchema::LookupEntry(duck::CatalogTra
   }
   if (auto* view = tx.View(*this, asked)) {
     if (at) Throw(ErrorCode::kSqlBind, fmt::format("{}.{} is a view: it has no versions", name, view->name));
+    std::lock_guard lock(session.mutex);
+    session.reads.views[name + "." + view->name] = view->sql;
     return view->entry.get();
   }
   return nullptr;

@@ -31,6 +31,8 @@ class SessionState : public duck::ClientContextState {
   std::mutex mutex;
   CommitContext context;
   std::vector<Commit> commits;
+  Reads reads;
+  std::map<std::string, int64_t> pins;  // by "schema.table" in lower case
 };
 
 /// One table at one state, as the binder sees it. Lives as long as the transaction that made it.

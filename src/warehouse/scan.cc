@@ -442,6 +442,12 @@ duck::TableStorageInfo DeltaTable::GetStorageInfo(duck::ClientContext&) {
 duck::TableFunction DeltaTable::GetScanFunction(duck::ClientContext& context,
                                                 duck::unique_ptr<duck::FunctionData>& bind_data) {
   auto& storage = catalog.Cast<DeltaCatalog>().storage();
+  {
+    auto& session = SessionState::Of(context);
+    std::lock_guard lock(session.mutex);
+    int64_t& version = session.reads.tables.try_emplace(ParentSchema().name + "." + name, -1).first->second;
+    if (current_ || version < 0) version = view_->version();
+  }
   return ScanOf(context, {view_, this, &storage.deletion_vectors()}, bind_data);
 }
 

@@ -77,6 +77,18 @@ class WarehouseSession : public Session {
     return {};
   }
 
+  Reads TakeReads() override {
+    auto& state = SessionState::Of(connection_.context());
+    std::lock_guard lock(state.mutex);
+    return std::exchange(state.reads, {});
+  }
+  void PinVersions(std::map<std::string, int64_t> versions) override {
+    auto& state = SessionState::Of(connection_.context());
+    std::lock_guard lock(state.mutex);
+    state.pins.clear();
+    for (const auto& [name, version] : versions) state.pins[Lower(name)] = version;
+  }
+
   engine::DuckConnection& connection() { return connection_; }
 
  private:

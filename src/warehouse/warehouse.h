@@ -80,6 +80,12 @@ struct TableInfo {
   std::optional<Timestamp> modified;
 };
 
+/// What a query read. Names are "schema.table", as spelt in the warehouse.
+struct Reads {
+  std::map<std::string, int64_t> tables;     ///< with the versions that were seen
+  std::map<std::string, std::string> views;  ///< with their definitions
+};
+
 /// A connection whose SQL sees the warehouse as its default catalog ("schema.table" works), with a commit
 /// context. Not thread-safe; one per task.
 class Session : public engine::Connection {
@@ -92,6 +98,12 @@ class Session : public engine::Connection {
   /// a mere SELECT does not, so a task that finds nothing to do ends with this. Not inside BEGIN ... COMMIT.
   /// Errors: kTableNotFound, kCommitConflict.
   virtual Result<void> CommitTxns() = 0;
+  /// What statements have read since the last call, through views too, also where no row had to be looked at.
+  virtual Reads TakeReads() = 0;
+  /// From the next statement on, these tables ("schema.table", compared without case) are read as they stood at these
+  /// versions, through views too, and cannot be written. An empty map ends it. A version that is not there is an error
+  /// of the statement (kVersionNotFound). Not inside BEGIN ... COMMIT.
+  virtual void PinVersions(std::map<std::string, int64_t> versions) = 0;
 };
 
 struct Options {

@@ -221,6 +221,35 @@ TEST_F(WarehouseTest, DescribesTables) {
   EXPECT_FALSE(*warehouse_->Exists({"raw", "w"}));
 }
 
+TEST_F(WarehouseTest, ReadsAreToldWithTheirVersionsThroughViews) {
+  Run("CREATE SCHEMA s; CREATE TABLE s.a AS SELECT 1 AS x; CREATE TABLE s.B AS SELECT 2 AS x");
+  Run("CREATE VIEW s.v AS SELECT x FROM s.a UNION ALL SELECT x FROM s.b; INSERT INTO s.a VALUES (5)");
+  (void)session_->TakeReads();
+  Run("CREATE TEMP TABLE copy AS SELECT * FROM s.v WHERE x > 100");
+  Reads reads = session_->TakeReads();
+  EXPECT_EQ(reads.tables, (std::map<std::string, int64_t>{{"s.B", 0}, {"s.a", 1}}));
+  ASSERT_EQ(reads.views.size(), 1u);
+  EXPECT_THAT(reads.views.at("s.v"), testing::HasSubstr("UNION ALL"));
+  EXPECT_TRUE(session_->TakeReads().tables.empty());
+  Run("INSERT INTO s.a VALUES (6)");
+  EXPECT_TRUE(session_->TakeReads().tables.empty());
+}
+
+TEST_F(WarehouseTest, PinnedVersionsAreReadThroughViewsAndNotWritten) {
+  Run("CREATE SCHEMA s; CREATE TABLE s.a AS SELECT 1 AS x; INSERT INTO s.a VALUES (2); CREATE TABLE s.b(x BIGINT)");
+  Run("CREATE VIEW s.v AS SELECT sum(x)::BIGINT AS x FROM s.a");
+  session_->PinVersions({{"S.A", 0}});
+  EXPECT_EQ(Int("SELECT x FROM s.v"), 1);
+  EXPECT_EQ(Int("SELECT count(*) FROM s.a"), 1);
+  EXPECT_THAT(Fails("INSERT INTO s.a VALUES (3)").message(), testing::HasSubstr("version 0"));
+  Run("INSERT INTO s.b SELECT x FROM s.v");
+  session_->PinVersions({{"s.a", 9}});
+  EXPECT_EQ(Fails("SELECT x FROM s.v").code(), ErrorCode::kVersionNotFound);
+  session_->PinVersions({});
+  EXPECT_EQ(Int("SELECT x FROM s.v"), 3);
+  EXPECT_EQ(Int("SELECT x FROM s.b"), 1);
+}
+
 TEST_F(WarehouseTest, VersionsAreFoundByTime) {
   Run("CREATE TABLE t WITH (\"delta.enableInCommitTimestamps\" = true) AS SELECT 1 AS id");
   const auto first = clock_.Now();

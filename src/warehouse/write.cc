@@ -382,6 +382,10 @@ DeltaTable& WritableTable(duck::TableCatalogEntry& entry, bool removes) {
     if (!result) engine::ThrowToDuckDb(NameTable(std::move(result).error(), table.ParentSchema().name, table.name));
   };
   const TableView& view = *table.view();
+  if (!table.current()) {
+    check(Fail(ErrorCode::kSqlBind, fmt::format("{}.{} is read as it stood at version {} and cannot be written",
+                                                table.ParentSchema().name, table.name, view.version())));
+  }
   if (view.base) check(delta::CheckWritable(view.base->protocol(), view.metadata, *view.schema));
   if (view.mapping != delta::ColumnMapping::kNone) {
     check(Fail(ErrorCode::kUnsupportedFeature, "writing to a table with the feature columnMapping is not supported"));
