@@ -53,11 +53,20 @@ struct Migration {
   std::vector<std::string> statements;
 };
 
+/// How messages name a database, and what their hints say.
+struct Wording {
+  std::string noun = "metadata database";
+  std::string elsewhere = "another place can be named by `state:` of the target";
+  std::string corrupt =
+      "move the file away: a new one is made, and what the tables themselves record is not done twice";
+};
+
 struct OpenOptions {
   /// A file's path, or sqlite:<path>. postgresql:// and mysql:// are refused by name: they come with a later version.
   std::string url;
   bool read_only = false;
   std::chrono::milliseconds busy_timeout{30'000};
+  Wording wording = {};
 };
 
 /// The metadata database. Thread-safe: writes go through one connection, one transaction at a time; reads through

@@ -32,23 +32,30 @@ ErrorCode CodeOf(int sqlite_result) {
   }
 }
 
-std::string HintOf(ErrorCode code) {
+/// What messages say of a database.
+struct Named {
+  std::string location;
+  Wording wording;
+};
+
+std::string HintOf(ErrorCode code, const Wording& wording) {
   switch (code) {
     case ErrorCode::kStateBusy:
       return "another process is writing to it; try again when it has ended";
     case ErrorCode::kPermissionDenied:
-      return "the file and its folder must be writable; another place can be named by `state:` of the target";
+      return "the file and its folder must be writable; " + wording.elsewhere;
     case ErrorCode::kNoSpace:
       return "free some space; nothing of what was to be recorded has been kept, and it will be done again";
     case ErrorCode::kCorrupt:
-      return "move the file away: a new one is made, and what the tables themselves record is not done twice";
+      return wording.corrupt;
     default:
       return "";
   }
 }
 
-Error StateError(const std::string& location, ErrorCode code, std::string_view what) {
-  return Error(code, fmt::format("metadata database {}: {}", location, what)).Hint(HintOf(code));
+Error StateError(const Named& database, ErrorCode code, std::string_view what) {
+  return Error(code, fmt::format("{} {}: {}", database.wording.noun, database.location, what))
+      .Hint(HintOf(code, database.wording));
 }
 
 /// SOCI's text without its "sqlite3_statement_backend::loadOne: " in front.
@@ -62,25 +69,25 @@ std::string_view Reason(const std::exception& error) {
 
 /// Runs what calls SOCI; its exceptions become errors here and go no further.
 template <class F>
-auto Guarded(const std::string& location, F&& work) -> decltype(work()) {
+auto Guarded(const Named& database, F&& work) -> decltype(work()) {
   try {
     return work();
   } catch (const soci::sqlite3_soci_error& error) {
-    return Fail(StateError(location, CodeOf(error.result()), Reason(error)));
+    return Fail(StateError(database, CodeOf(error.result()), Reason(error)));
   } catch (const soci::soci_error& error) {
-    return Fail(StateError(location, ErrorCode::kIo, Reason(error)));
+    return Fail(StateError(database, ErrorCode::kIo, Reason(error)));
   } catch (const std::exception& error) {
-    return Fail(StateError(location, ErrorCode::kIo, error.what()));
+    return Fail(StateError(database, ErrorCode::kIo, error.what()));
   }
 }
 
 class SqliteConnection : public Connection {
  public:
-  explicit SqliteConnection(const std::string& location) : location_(location) {}
+  explicit SqliteConnection(const Named& named) : named_(named) {}
   ~SqliteConnection() override = default;
 
   Result<void> Open(const std::string& path, const OpenOptions& options) {
-    return Guarded(location_, [&]() -> Result<void> {
+    return Guarded(named_, [&]() -> Result<void> {
       const auto seconds = std::chrono::ceil<std::chrono::seconds>(options.busy_timeout).count();
       session_.open(soci::sqlite3, fmt::format("db=\"{}\" timeout={}", path, seconds));
       session_ << fmt::format("PRAGMA busy_timeout = {}", options.busy_timeout.count());
@@ -91,7 +98,7 @@ class SqliteConnection : public Connection {
   }
 
   Result<std::vector<Row>> Query(std::string_view sql, const std::vector<Param>& params) override {
-    return Guarded(location_, [&]() -> Result<std::vector<Row>> {
+    return Guarded(named_, [&]() -> Result<std::vector<Row>> {
       Bound bound(session_, params);
       soci::statement& statement = bound.statement;
       statement.prepare(std::string(sql));
@@ -113,7 +120,7 @@ class SqliteConnection : public Connection {
   }
 
   Result<int64_t> Execute(std::string_view sql, const std::vector<Param>& params) override {
-    return Guarded(location_, [&]() -> Result<int64_t> {
+    return Guarded(named_, [&]() -> Result<int64_t> {
       Bound bound(session_, params);
       bound.statement.prepare(std::string(sql));
       bound.statement.define_and_bind();
@@ -150,23 +157,23 @@ class SqliteConnection : public Connection {
     soci::statement statement;
   };
 
-  const std::string& location_;
+  const Named& named_;
   soci::session session_;
 };
 
 class SqliteDatabase : public Database {
  public:
   SqliteDatabase(std::string location, OpenOptions options)
-      : location_(std::move(location)), options_(std::move(options)), writer_(location_), reader_(location_) {}
+      : named_{std::move(location), options.wording}, options_(std::move(options)), writer_(named_), reader_(named_) {}
 
   Result<void> Open() {
     std::error_code error;
-    const fs::path file(location_);
-    if (location_.find('"') != std::string::npos) {
-      return Fail(StateError(location_, ErrorCode::kInvalidArgument, "the path must not contain a double quote"));
+    const fs::path file(named_.location);
+    if (named_.location.find('"') != std::string::npos) {
+      return Fail(StateError(named_, ErrorCode::kInvalidArgument, "the path must not contain a double quote"));
     }
     if (options_.read_only && !fs::exists(file, error)) {
-      return Fail(StateError(location_, ErrorCode::kNotFound, "there is none yet"));
+      return Fail(StateError(named_, ErrorCode::kNotFound, "there is none yet"));
     }
     if (!options_.read_only && file.has_parent_path()) {
       fs::create_directories(file.parent_path(), error);
@@ -174,11 +181,11 @@ class SqliteDatabase : public Database {
         const bool refused = error == std::errc::permission_denied || error == std::errc::read_only_file_system;
         const auto code = refused ? ErrorCode::kPermissionDenied
                                   : (error == std::errc::no_space_on_device ? ErrorCode::kNoSpace : ErrorCode::kIo);
-        return Fail(StateError(location_, code, "its folder cannot be made: " + error.message()));
+        return Fail(StateError(named_, code, "its folder cannot be made: " + error.message()));
       }
     }
-    QUERN_TRY(writer_.Open(location_, options_));
-    QUERN_TRY(reader_.Open(location_, options_));
+    QUERN_TRY(writer_.Open(named_.location, options_));
+    QUERN_TRY(reader_.Open(named_.location, options_));
     if (options_.read_only) return CheckReadable();
     QUERN_TRY(UseWriteAheadLog());
     // FULL: a commit is on the disk before it is answered, also when the machine loses power.
@@ -199,7 +206,7 @@ class SqliteDatabase : public Database {
             Error(ErrorCode::kStateSchema,
                   fmt::format("metadata database {} was made by a newer version of Quern (schema {} of '{}', this "
                               "program knows {})",
-                              location_, present, part, newest))
+                              named_.location, present, part, newest))
                 .Hint("use that version, or name another database by `state:` of the target"));
       }
       for (int64_t version = present + 1; version <= newest; ++version) {
@@ -216,7 +223,7 @@ class SqliteDatabase : public Database {
 
   Result<void> Write(const std::function<Result<void>(Connection&)>& work) override {
     if (options_.read_only) {
-      return Fail(StateError(location_, ErrorCode::kPermissionDenied, "it was opened for reading only"));
+      return Fail(StateError(named_, ErrorCode::kPermissionDenied, "it was opened for reading only"));
     }
     std::lock_guard lock(writer_mutex_);
     return Transaction(writer_, "BEGIN IMMEDIATE", work);
@@ -227,7 +234,7 @@ class SqliteDatabase : public Database {
     return Transaction(reader_, "BEGIN", work);
   }
 
-  const std::string& location() const override { return location_; }
+  const std::string& location() const override { return named_.location; }
 
  private:
   /// Turning the log on needs the file alone for a moment, and SQLite does not wait for that by itself.
@@ -261,7 +268,7 @@ class SqliteDatabase : public Database {
     return done;
   }
 
-  std::string location_;
+  Named named_;
   OpenOptions options_;
   std::mutex writer_mutex_;
   SqliteConnection writer_;

@@ -62,8 +62,8 @@ class Store {
   Result<std::optional<RegisteredModel>> FindModel(const std::string& model);
   Result<std::vector<RegisteredModel>> ListModels();  ///< by name
 
-  /// Makes a version of the run's model; a version of that model with the same effect is found instead. Numbers rise,
-  /// and one that was deleted at the end is MLflow's to give again. Errors: kTrackingNotFound (the run, or it has no
+  /// Makes a version of the run's model; a version of that model with the same effect is found instead. Numbers
+  /// rise and are never given again. Errors: kTrackingNotFound (the run, or it has no
   /// model and no source is given), kInvalidArgument.
   Result<Promotion> RegisterVersion(const NewVersion& version);
   /// RegisterVersion, and moves `champion` to it, and `previous` to the former champion, in one transaction. Found by

@@ -14,10 +14,15 @@ namespace quern::tracking {
 enum class RunStatus { kRunning, kScheduled, kFinished, kFailed, kKilled };
 std::string_view Name(RunStatus status);
 
+/// "m-" and 32 hexadecimal digits: what MLflow calls the model of a run (model_id in its MLmodel file). A function of
+/// its arguments alone, so that files can name it before the run is recorded.
+std::string ModelId(std::string_view run_id, std::string_view model_name);
+
 /// Params and tags: key -> value.
 using Values = std::map<std::string, std::string>;
 
-/// One point of a metric. NaN is kept; infinities are kept as MLflow keeps them, as the largest finite number.
+/// One point of a metric. Keys (of params and tags too) are letters, digits and _ - . : / and blanks. NaN is kept;
+/// infinities are kept as MLflow keeps them, as the largest finite number.
 struct Metric {
   std::string key;
   double value = 0;
@@ -39,7 +44,9 @@ struct DatasetInput {
 
 /// A model that a run made; it lies in the run's artifacts.
 struct RunModel {
-  std::string name = "model";           ///< what MLflow lists it as
+  /// What MLflow lists it as, runs:/<run id>/<name>; without any of / : . % " '. Another name than artifact_path: the
+  /// client would list the files twice.
+  std::string name;
   std::string artifact_path = "model";  ///< folder of the MLmodel file within the run's artifacts
   std::string model_type;               ///< free text, "" for none
   Values tags;
@@ -90,10 +97,10 @@ struct Run {
 
 /// Which runs; what is not set does not restrict. Deleted runs are never found.
 struct RunFilter {
-  std::optional<int64_t> experiment_id;
-  Values tags;                               ///< each equal
-  std::optional<std::string> parent_run_id;  ///< its children
-  std::optional<RunStatus> status;
+  std::optional<int64_t> experiment_id = {};
+  Values tags = {};                               ///< each equal
+  std::optional<std::string> parent_run_id = {};  ///< its children
+  std::optional<RunStatus> status = {};
   size_t limit = 0;  ///< 0: all
 };
 
