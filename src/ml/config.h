@@ -87,15 +87,16 @@ struct ClassWeightConfig {
   enum class Kind { kNone, kBalanced, kGiven };
   Kind kind = Kind::kNone;
   std::map<std::string, double> weights;  ///< kGiven: by class; classes not named weigh 1
+  SourcePos pos;
 };
 
 struct TrainConfig {
-  std::optional<TaskType> task;         ///< absent: from the label's type (see dataset/binding.h)
+  std::optional<TaskType> task;               ///< absent: from the label's type (see dataset/binding.h)
   std::optional<ScriptTrainerConfig> script;  ///< absent: the built-in XGBoost trainer
-  std::vector<FrameConfig> frames;      ///< at least one
-  double validation = 0.2;              ///< share of each frame's rows, the last by time
-  std::vector<Json> parameters;         ///< the expanded list: one object per parameter set, at least one ({})
-  Json fixed = Json::object();          ///< for every candidate
+  std::vector<FrameConfig> frames;            ///< at least one
+  double validation = 0.2;                    ///< share of each frame's rows, the last by time
+  std::vector<Json> parameters;               ///< the expanded list: one object per parameter set, at least one ({})
+  Json fixed = Json::object();                ///< for every candidate
   int64_t rounds = 300;
   int64_t early_stopping = 30;  ///< 0: none
   ClassWeightConfig class_weight;
@@ -114,6 +115,7 @@ struct CandidateConfig {
 
 struct PromoteConfig {
   std::string metric;  ///< "" until the task is known: DefaultMetric(task)
+  SourcePos metric_pos;
   double least_improvement = 0;
   std::vector<Expression> require;
   std::vector<Named> slices;
@@ -127,6 +129,7 @@ struct PredictConfig {
   Period period = Period::kNext;
   schedule::TableRef table;  ///< [predictions.<model>]
   double threshold = 0.5;
+  SourcePos threshold_pos;  ///< known when the file gives it
   SourcePos pos;
 };
 
@@ -174,13 +177,17 @@ void CheckModels(const std::vector<ModelConfig>& models, Diagnostics& diagnostic
 const std::vector<std::string>& MetricNames(TaskType task);
 bool LargerIsBetter(std::string_view metric);
 std::string DefaultMetric(TaskType task);
+/// Those of them that have a better and a worse: what `promote.metric` may be.
+std::vector<std::string> PromotionMetrics(std::optional<TaskType> task);
 
 /// Names that `retrain_when` and `require` may use; without a task the names of all tasks.
-Names RetrainNames(std::optional<TaskType> task);
+/// (and `drift.<feature>` for any feature, while they are not known).
+Names RetrainNames(std::optional<TaskType> task, const std::vector<std::string>* features = nullptr);
 Names RequireNames(std::optional<TaskType> task);
-/// What could not be checked before the task was known: metric, expressions. For the built-in checks at load the
-/// file's own `task` is used.
-void CheckTask(const ModelConfig& model, TaskType task, Diagnostics& diagnostics);
+/// Checks metric, expressions, threshold and class weights as far as task and features are known: ParseModels calls it
+/// with the file's own task, BindDataset with what the tables say.
+void CheckTask(const ModelConfig& model, std::optional<TaskType> task, const std::vector<std::string>* features,
+               Diagnostics& diagnostics);
 
 /// Tables named after FROM and JOIN (schema.table), common table expressions left out.
 std::vector<schedule::TableRef> TablesNamedIn(std::string_view sql);

@@ -16,11 +16,12 @@ namespace quern::ml {
 
 enum class ValueType { kNumber, kDuration, kTruth };
 
-/// The names that an expression may use, dotted. A part `*` stands for any one part: "drift.*", "slice.*.auc".
+/// The names that an expression may use, dotted; numbers and durations. A part `*` stands for any one part: "drift.*",
+/// "slice.*.auc".
 struct Names {
   std::map<std::string, ValueType> types;
 
-  std::optional<ValueType> Find(const std::string& name) const;
+  std::optional<ValueType> Find(const std::vector<std::string>& parts) const;
 };
 
 /// A value for a name: a number, an age (the moment since when), or unknown with the reason ("there is no champion").
@@ -46,8 +47,8 @@ enum class Truth { kFalse, kTrue, kUnknown };
 
 struct Verdict {
   Truth truth = Truth::kUnknown;
-  /// In words, by the comparisons that decided: "auc 0.681 < 0.7", "auc 0.75 is not < 0.7 and age is unknown: there is
-  /// no champion".
+  /// In words, by the comparisons that decided, each as it was found to be, joined by "; ": "auc 0.681 < 0.7",
+  /// "auc 0.75 >= 0.7; age is unknown: there is no champion".
   std::string reason;
   /// Every name of the expression with its value; null when unknown, days for an age.
   Json values = Json::object();
@@ -58,7 +59,8 @@ struct Verdict {
 class Expression {
  public:
   struct Node;
-  /// `pos` is where the text's first character stands. Errors: kExpression with the place; also nesting past 100.
+  /// `pos` is where the text's first character stands; its later lines are taken to begin in column 1. Errors:
+  /// kExpression with the place; also nesting past 100, more than 2,000 words and signs.
   static Result<Expression> Parse(std::string_view text, const SourcePos& pos);
   /// Reports names that are not there (with did-you-mean), operands of unlike types, and an expression that is no
   /// yes-or-no question. Errors: kExpression.
@@ -66,6 +68,7 @@ class Expression {
   /// Three-valued: a comparison with an unknown value (or a division by zero) is unknown; `and`, `or`, `not` as in SQL.
   Verdict Evaluate(const Environment& environment) const;
 
+  /// As written, with runs of white space as one blank.
   const std::string& text() const { return text_; }
   const SourcePos& pos() const { return pos_; }
   /// Distinct names used, in order of first use.
