@@ -54,7 +54,7 @@ class LoadedModel {
   Result<void> Score(const engine::Batch& batch, double* out, const ScoringOptions& options) const;
 
  private:
-  LoadedModel(ModelSpec spec, std::unique_ptr<FeatureEncoder> encoder, std::unique_ptr<Trees> trees);
+  explicit LoadedModel(ModelSpec spec);
   ModelSpec spec_;
   std::unique_ptr<FeatureEncoder> encoder_;
   std::unique_ptr<Trees> trees_;

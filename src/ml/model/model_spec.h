@@ -12,6 +12,8 @@
 namespace quern::ml {
 
 enum class Task { kBinary, kMulticlass, kRegression };
+inline constexpr size_t kMaxCategories = 10000;
+
 /// "classification", "multiclass", "regression": as ml/*.yml writes it.
 std::string_view TaskName(Task task);
 std::optional<Task> TaskNamed(std::string_view name);
@@ -25,7 +27,8 @@ struct Feature {
   /// The categories, sorted; a category's place is its code. Texts of a text column, else numbers.
   std::vector<std::string> texts{};
   std::vector<double> numbers{};
-  bool all_missing = false;  ///< it had no value in the training rows: no split uses it
+  bool has_missing = false;  ///< some training row had no value
+  bool all_missing = false;  ///< none had one: no split uses it
 
   size_t categories() const { return type == engine::BatchType::kText ? texts.size() : numbers.size(); }
 };

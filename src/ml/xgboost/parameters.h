@@ -1,11 +1,9 @@
 #pragma once
-#include <map>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/result.h"
-#include "base/yaml.h"
 
 namespace quern::ml {
 

@@ -69,8 +69,8 @@ struct TrainedModel {
   std::vector<FeatureImportance> importance{};  ///< every feature, by gain, largest first
   int64_t training_rows = 0;
   int64_t validation_rows = 0;
-  std::vector<Error> warnings{};            ///< a feature that is all missing, categories left out, ...
-  std::vector<std::string> example_rows{};  ///< a few training rows as JSON arrays in the order of the features
+  std::vector<Error> warnings{};      ///< a feature that is all missing, categories left out, ...
+  Json example_rows = Json::array();  ///< a few training rows, arrays in the order of the features
 };
 
 /// Trains with XGBoost, which is loaded when first needed. Memory: the rows as 32-bit floats, and XGBoost's bins.
