@@ -103,6 +103,7 @@ struct TrainingRows::Learned {
   }
 };
 
+TrainingRows::TrainingRows(const TrainRequest& request) : RowReader(request) {}
 TrainingRows::~TrainingRows() = default;
 
 Result<void> TrainingRows::Start() {

@@ -19,15 +19,13 @@ class FloatRows {
   static constexpr size_t kRowsOfPiece = 65536;
 
   explicit FloatRows(size_t columns) : columns_(columns) {}
-  /// `count` more rows lie one after another behind the pointer; no more than fit into the last piece are given, their
-  /// number goes to `given`.
+  /// Room for up to `count` more rows, and for how many: no more than the last piece still holds.
   std::pair<float*, size_t> Grow(size_t count);
   size_t rows() const { return rows_; }
   size_t columns() const { return columns_; }
   size_t pieces() const { return pieces_.size(); }
   float* piece(size_t i) const { return pieces_[i].get(); }
   size_t rows_of_piece(size_t i) const { return std::min(kRowsOfPiece, rows_ - i * kRowsOfPiece); }
-  /// The last `count` rows are taken back.
   void Clear();
 
  private:
@@ -91,7 +89,9 @@ class ClassCodes {
 /// Training rows: learns categories and classes.
 class TrainingRows : public RowReader {
  public:
-  explicit TrainingRows(const TrainRequest& request) : RowReader(request) {}
+  explicit TrainingRows(const TrainRequest& request);
+  TrainingRows(const TrainingRows&) = delete;
+  ~TrainingRows() override;
 
   /// After the last batch: sorts categories and classes, gives the model's spec. Errors: kTrainingData.
   Result<ModelSpec> Finish();
@@ -120,10 +120,6 @@ class TrainingRows : public RowReader {
   bool task_open_ = false;  ///< binary or multiclass: the number of classes decides
   Json examples_ = Json::array();
   std::vector<Error> warnings_;
-
- public:
-  TrainingRows(const TrainingRows&) = delete;
-  ~TrainingRows() override;
 };
 
 /// Validation rows, in terms of what training learned.
