@@ -113,7 +113,7 @@ std::vector<ml::FeatureColumn> FeaturesOf(const Json& request) {
   std::vector<ml::FeatureColumn> out;
   for (const auto& feature : request["features"]) {
     out.push_back({.name = feature[0].get<std::string>(),
-                   .kind = feature[1] == "numeric" ? ml::FeatureKind::kNumeric : ml::FeatureKind::kCategory});
+                   .kind = feature[1] == "numeric" ? ml::ColumnKind::kNumeric : ml::ColumnKind::kCategory});
   }
   return out;
 }

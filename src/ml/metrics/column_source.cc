@@ -39,7 +39,7 @@ std::vector<NumericFeature> NumericFeatures(const Relation& reference, const Rel
                                             const std::vector<FeatureColumn>& features) {
   std::vector<NumericFeature> out;
   for (size_t i = 0; i < features.size(); i++) {
-    if (features[i].kind != FeatureKind::kNumeric) continue;
+    if (features[i].kind != ColumnKind::kNumeric) continue;
     NumericFeature feature{.place = i, .integers = true};
     feature.reference = reference.Find(features[i].name);
     feature.current = current.Find(features[i].name);

@@ -29,8 +29,8 @@ struct FeatureFigures {
 constexpr int64_t kMany = 1000;
 
 // Evidently's choice, by the reference's size and the number of distinct values over both.
-std::string DefaultMethod(FeatureKind kind, int64_t reference_rows, int64_t distinct) {
-  const bool numbers = kind == FeatureKind::kNumeric && distinct > 5;
+std::string DefaultMethod(ColumnKind kind, int64_t reference_rows, int64_t distinct) {
+  const bool numbers = kind == ColumnKind::kNumeric && distinct > 5;
   if (reference_rows > 1000) return numbers ? "wasserstein" : "jensenshannon";
   if (numbers) return "ks";
   return distinct > 2 ? "chisquare" : "z";
@@ -58,7 +58,7 @@ Result<FeatureFigures> NumericFigures(const ValueStream& stream, FeatureProfile*
   if (profile != nullptr) {
     FillNumericProfile(stream, summary, std::move(profile_edges), bins[2].current, *profile);
   }
-  out.default_method = DefaultMethod(FeatureKind::kNumeric, n1, both ? summary.distinct : kMany);
+  out.default_method = DefaultMethod(ColumnKind::kNumeric, n1, both ? summary.distinct : kMany);
   if (!both) return out;
   if (!by_bins) {
     FillFromPairs(summary.pairs, n1, n2, out.values);
@@ -80,7 +80,7 @@ FeatureFigures CategoryFigures(const CategoryCounts& counts) {
   const int64_t n1 = out.reference_rows = counts.reference.values();
   const int64_t n2 = out.current_rows = counts.current.values();
   const bool both = n1 > 0 && n2 > 0;
-  out.default_method = DefaultMethod(FeatureKind::kCategory, n1, both ? counts.values : kMany);
+  out.default_method = DefaultMethod(ColumnKind::kCategory, n1, both ? counts.values : kMany);
   if (!both) return out;
   FillFromPairs(counts.pairs, n1, n2, out.values);
   out.values["chisquare"] = ChiSquareP(counts.pairs, n1, n2);
@@ -101,8 +101,8 @@ std::string EmptyNote(const FeatureFigures& figures) {
   return figures.current_rows == 0 ? "the current data have no values" : "";
 }
 
-bool Applies(const DriftMethod& method, FeatureKind kind) {
-  return kind == FeatureKind::kNumeric ? method.numeric : method.category;
+bool Applies(const DriftMethod& method, ColumnKind kind) {
+  return kind == ColumnKind::kNumeric ? method.numeric : method.category;
 }
 
 void AddResults(const FeatureColumn& feature, const FeatureFigures& figures, const DriftOptions& options,
@@ -187,19 +187,19 @@ Result<DriftReport> ComputeDrift(engine::Connection& connection, std::string_vie
     figures[i].note = MissingNote(before, now);
     figures[i].default_method = DefaultMethod(kind, 0, kMany);
     const bool number = (before == nullptr || IsNumber(before->type)) && (now == nullptr || IsNumber(now->type));
-    if ((kind == FeatureKind::kNumeric && number) || (before == nullptr && now == nullptr)) continue;
+    if ((kind == ColumnKind::kNumeric && number) || (before == nullptr && now == nullptr)) continue;
     const auto counts = QUERN_TRY(CountCategories(connection, first, second, name));
     auto note = std::move(figures[i].note);
     figures[i] = CategoryFigures(counts);
     figures[i].note = std::move(note);
-    if (kind == FeatureKind::kNumeric) {
+    if (kind == ColumnKind::kNumeric) {
       figures[i].values.clear();
       figures[i].default_method = DefaultMethod(kind, figures[i].reference_rows, kMany);
       if (figures[i].note.empty()) figures[i].note = "the column is not numeric";
     }
     if (!options.profile || now == nullptr) continue;
     std::vector<std::pair<std::string, int64_t>> top;
-    if (kind == FeatureKind::kCategory) top = QUERN_TRY(TopCategories(connection, second, name, options.columns.top));
+    if (kind == ColumnKind::kCategory) top = QUERN_TRY(TopCategories(connection, second, name, options.columns.top));
     FillCategoryProfile(counts, std::move(top), out.current[i]);
   }
   QUERN_TRY(ForEachNumericColumn(connection, first, second, features, options.columns,

@@ -62,10 +62,10 @@ Result<std::vector<FeatureProfile>> ProfileFeatures(engine::Connection& connecti
     const auto* column = current.Find(features[i].name);
     if (column == nullptr) continue;
     out[i].type = column->type;
-    if (features[i].kind == FeatureKind::kNumeric && IsNumber(column->type)) continue;
+    if (features[i].kind == ColumnKind::kNumeric && IsNumber(column->type)) continue;
     const auto counts = QUERN_TRY(CountCategories(connection, none, current, features[i].name));
     FillCategoryProfile(counts, {}, out[i]);
-    if (features[i].kind == FeatureKind::kNumeric) continue;
+    if (features[i].kind == ColumnKind::kNumeric) continue;
     out[i].top = QUERN_TRY(TopCategories(connection, current, features[i].name, options.top));
   }
   QUERN_TRY(ForEachNumericColumn(connection, none, current, features, options,

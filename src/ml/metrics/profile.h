@@ -50,16 +50,16 @@ struct PredictionStatistics {
 Result<std::vector<PredictionStatistics>> DescribePredictions(engine::Connection& connection, std::string_view relation,
                                                               const PredictionSpec& spec);
 
-enum class FeatureKind { kNumeric, kCategory };
+enum class ColumnKind { kNumeric, kCategory };
 
 struct FeatureColumn {
   std::string name;
-  FeatureKind kind = FeatureKind::kNumeric;
+  ColumnKind kind = ColumnKind::kNumeric;
 };
 
 struct FeatureProfile {
   std::string name;
-  FeatureKind kind = FeatureKind::kNumeric;
+  ColumnKind kind = ColumnKind::kNumeric;
   std::string type;  ///< the engine's; "" when the relation has no such column (then all below is 0 or empty)
   int64_t rows = 0;
   int64_t nulls = 0;        ///< NaN counts as null; infinities do not, but are left out of the figures below
