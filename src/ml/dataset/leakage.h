@@ -2,7 +2,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "ml/dataset/binding.h"
 
 namespace quern::ml {
@@ -21,9 +20,10 @@ inline constexpr double kLeakageAuc = 0.99;     ///< of a feature's values or of
 inline constexpr double kLeakagePurity = 0.99;  ///< for multiclass: accuracy gained over the largest class, 0 to 1
 inline constexpr double kLeakageR2 = 0.99;      ///< for regression
 
-/// Looks at every feature of `relation` (SQL of a FROM item: a table, or a query in parentheses). The figures are
-/// documented in docs/reference/ml.md. Errors: those of the engine.
-Result<std::vector<LeakageFinding>> FindLeakage(const std::string& relation, const BoundColumn& label, TaskType task,
+/// Looks at every feature of `relation` (SQL of a FROM item: a table, or a query in parentheses), of many rows at those
+/// of a sample by key. The figures are documented in docs/reference/ml.md. Errors: those of the engine.
+Result<std::vector<LeakageFinding>> FindLeakage(const std::string& relation, const std::vector<BoundColumn>& key,
+                                                const BoundColumn& label, TaskType task,
                                                 const std::vector<BoundFeature>& features,
                                                 engine::Connection& connection);
 
