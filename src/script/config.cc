@@ -203,39 +203,4 @@ std::vector<ScriptConfig> ParseScripts(std::string_view text, const std::string&
   return out;
 }
 
-Result<void> CheckRequirements(std::string_view text, const std::string& file) {
-  int number = 0, first = 0;
-  std::string line;
-  for (const auto& raw : Split(text, '\n')) {
-    ++number;
-    std::string part(Trim(raw));
-    if (line.empty()) first = number;
-    bool goes_on = !part.empty() && part.back() == '\\';
-    if (goes_on) part.pop_back();
-    line += part;
-    if (goes_on) continue;
-    std::string whole(Trim(line));
-    line.clear();
-    if (size_t comment = whole.find(" #"); comment != std::string::npos) whole.resize(comment);
-    if (whole.empty() || whole[0] == '#') continue;
-    auto fail = [&](std::string message, std::string hint) {
-      return Fail(Error(ErrorCode::kInvalidArgument, std::move(message)).At({file, first, 1}).Hint(std::move(hint)));
-    };
-    if (whole.rfind("-r", 0) == 0 || whole.rfind("-c", 0) == 0 || whole.rfind("--requirement", 0) == 0 ||
-        whole.rfind("--constraint", 0) == 0) {
-      return fail(
-          "a requirements file cannot include another: its content would not tell whether the environment is still "
-          "right",
-          "put all packages into one file");
-    }
-    if (whole[0] == '-') continue;  // an option of pip
-    size_t equals = whole.find("==");
-    if (equals == std::string::npos || equals == 0 || Trim(std::string_view(whole).substr(equals + 2)).empty()) {
-      return fail(fmt::format("the package '{}' is not pinned", whole),
-                  "write name==version, so that the script runs the same tomorrow");
-    }
-  }
-  return {};
-}
-
 }  // namespace quern::script

@@ -52,8 +52,4 @@ std::vector<ScriptConfig> ParseScripts(std::string_view text, const std::string&
 /// "500ms", "90s", "10m", "2h", or a whole number of seconds.
 std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
-/// The packages of a requirements file must be pinned: `name==version`, or with --hash. Errors: kInvalidArgument with
-/// the line.
-Result<void> CheckRequirements(std::string_view text, const std::string& file);
-
 }  // namespace quern::script

@@ -61,15 +61,5 @@ TEST(ScriptConfigTest, Durations) {
   for (auto bad : {"", "s", "-1s", "1 d", "1.5m"}) EXPECT_FALSE(ParseDuration(bad)) << bad;
 }
 
-TEST(RequirementsTest, OnlyPinnedPackages) {
-  EXPECT_TRUE(CheckRequirements(
-      "# c\na==1\nb[x] == 2.0 ; python_version > '3'\n--no-binary :all:\nc==3 \\\n  --hash=sha256:aa\n", "r.txt"));
-  auto r = CheckRequirements("a==1\nb>=2\n", "r.txt");
-  ASSERT_FALSE(r);
-  EXPECT_EQ(r.error().pos().ToString(), "r.txt:2:1");
-  EXPECT_FALSE(CheckRequirements("-r other.txt\n", "r.txt"));
-  EXPECT_FALSE(CheckRequirements("a==\n", "r.txt"));
-}
-
 }  // namespace
 }  // namespace quern::script

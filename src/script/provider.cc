@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "io/files.h"
+#include "io/python_environment.h"
 
 namespace quern::script {
 namespace fs = std::filesystem;
@@ -53,7 +54,7 @@ void ScriptProvider::Check(Diagnostics& diagnostics) {
                                                              script.name, text.error().message()))
                           .At(script.requirements_pos));
     } else {
-      diagnostics.Check(CheckRequirements(*text, script.requirements.generic_string()));
+      diagnostics.Check(io::CheckRequirements(*text, script.requirements.generic_string()));
     }
   }
 }

@@ -10,9 +10,9 @@
 #include "base/text.h"
 #include "io/child_process.h"
 #include "io/files.h"
+#include "io/python_environment.h"
 #include "schedule/task_log.h"
 #include "script/outputs.h"
-#include "script/python_environment.h"
 #include "warehouse/before_run.h"
 
 namespace quern::script {
@@ -42,15 +42,6 @@ Result<Json> ReadValues(const fs::path& path) {
   if (!values->is_object())
     return Fail(ErrorCode::kScriptOutput, "what the script wrote to $QUERN_RESULT is no JSON object");
   return values;
-}
-
-bool HasProgram(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  for (const auto& folder : Split(path ? path : "", ':')) {
-    std::error_code error;
-    if (!folder.empty() && fs::exists(fs::path(folder) / name, error)) return true;
-  }
-  return false;
 }
 
 }  // namespace
@@ -170,16 +161,12 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   }
   environment["QUERN_VALUES"] = handed.dump();
   if (warehouse) QUERN_TRY(AddInputs(context, *warehouse, folder.path(), environment, result.details));
+  fs::path python;
   if (!config_.requirements.empty()) {
-    fs::path made = QUERN_TRY(MakePythonEnvironment(options_.environments, options_.project / config_.requirements,
-                                                    config_.requirements.string(), log, context.cancellation));
-    const char* path = std::getenv("PATH");
-    environment["VIRTUAL_ENV"] = made.string();
-    environment["PATH"] = (made / "bin").string() + (path ? ":" + std::string(path) : "");
-    environment["PYTHONUNBUFFERED"] = "1";
-  } else if (!process.argv.empty() && process.argv[0] == "python" && !HasProgram("python")) {
-    process.argv[0] = "python3";  // as Debian calls it
+    python = QUERN_TRY(io::MakePythonEnvironment(options_.environments, options_.project / config_.requirements,
+                                                 config_.requirements.string(), log, context.cancellation));
   }
+  io::UsePythonEnvironment(python, process);
 
   std::deque<std::string> tail;
   process.on_stdout = log;

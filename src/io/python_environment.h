@@ -5,8 +5,13 @@
 
 #include "base/cancellation.h"
 #include "base/result.h"
+#include "io/child_process.h"
 
-namespace quern::script {
+namespace quern::io {
+
+/// The packages of a requirements file must be pinned: `name==version`, or with --hash. Errors: kInvalidArgument with
+/// the line.
+Result<void> CheckRequirements(std::string_view text, const std::string& file);
 
 /// A virtual environment made from a pinned requirements file: <folder>/<hash of Python's version and the file>. Made
 /// once and kept; a changed file makes another. Safe against several processes and against being killed: it counts only
@@ -19,4 +24,8 @@ Result<std::filesystem::path> MakePythonEnvironment(const std::filesystem::path&
                                                     const std::function<void(std::string_view)>& log,
                                                     const Cancellation& cancellation);
 
-}  // namespace quern::script
+/// Lets a program find an environment's Python and packages. Without one (an empty path) `python` becomes python3 where
+/// the system has no program of that name, as Debian has not.
+void UsePythonEnvironment(const std::filesystem::path& environment, ProcessOptions& process);
+
+}  // namespace quern::io
