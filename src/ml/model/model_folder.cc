@@ -190,6 +190,9 @@ Result<std::shared_ptr<const LoadedModel>> LoadedModel::Load(const fs::path& fol
   const Json& flavors = mlmodel["flavors"];
   if (!flavors.contains("quern"))
     return bad(folder / "MLmodel", "the model was not trained by Quern's built-in trainer");
+  // The last lines of what we write.
+  if (!mlmodel.contains("signature") || !mlmodel.contains("utc_time_created"))
+    return bad(folder / "MLmodel", "it is cut short");
   std::string text = QUERN_TRY(ReadModelFile(features_path));
   auto json = ParseJson(text, features_path.string());
   if (!json || !json->is_object()) return bad(features_path, "it is cut short or no JSON object");

@@ -49,7 +49,6 @@ struct ScriptTrainRequest {
 
 struct ScriptTrained {
   std::map<std::string, double> metrics{};  ///< of metrics.json
-  Json environment = Json::object();        ///< what to give to ScoreWithMlflow
 };
 
 /// Writes the rows as Parquet, runs the program, checks what it left. Errors: kScriptFailed (with its last lines),
@@ -59,7 +58,6 @@ Result<ScriptTrained> TrainWithScript(engine::Connection& connection, const Scri
 
 struct MlflowScoring {
   std::filesystem::path model_folder{};
-  std::filesystem::path project{};
   std::filesystem::path environments{};
   std::filesystem::path work{};
   ScriptTrainer trainer{};  ///< its requirements make the environment; it must hold mlflow
