@@ -1,7 +1,9 @@
 #include "tracking/artifacts.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tracking/store_fixture.h"
 
@@ -54,6 +56,29 @@ TEST_F(ArtifactsTest, LeftoversOfAKilledProcessGo) {
   Publish({{"a", "1"}});
   EXPECT_FALSE(fs::exists(path));
   EXPECT_EQ(Files(Run()).size(), 1U);
+}
+
+TEST_F(ArtifactsTest, KilledWhilePublishingLeavesOneOfBothWhole) {
+  std::map<std::string, std::string> sets[2];
+  for (int set = 0; set < 2; ++set) {
+    for (int i = 0; i < 8; ++i) sets[set][fmt::format("model/{}", i)] = std::to_string(set);
+  }
+  Publish(sets[0]);
+  for (int round = 0; round < 15; ++round) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      for (int i = 1;; ++i) Publish(sets[i % 2]);
+    }
+    ::usleep(static_cast<useconds_t>(3'000 + 1'700 * round));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    const auto files = Files(Run());
+    EXPECT_TRUE(files == sets[0] || files == sets[1]) << files.size();
+  }
+  Publish(sets[1]);
+  EXPECT_EQ(Files(Run()), sets[1]);
+  EXPECT_EQ(std::distance(fs::directory_iterator(Run().parent_path()), {}), 1) << "nothing is left beside";
 }
 
 TEST_F(ArtifactsTest, PreparedFolderThatIsGivenUpGoes) {

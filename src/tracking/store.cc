@@ -1,5 +1,7 @@
 #include "tracking/store.h"
 
+#include <unistd.h>
+
 #include <fstream>
 
 #include "base/text.h"
@@ -51,6 +53,24 @@ Result<void> CheckHeader(const std::string& path) {
                   .Hint("name another file for the tracking database, or move this one away"));
 }
 
+/// SQLite says no more than "unable to open" of a folder that refuses it the files that it keeps beside the database,
+/// which it needs for reading too.
+Error Explained(Error error, const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  if (error.code() != ErrorCode::kIo || ::access(folder.c_str(), W_OK) == 0) return error;
+  return Error(ErrorCode::kPermissionDenied,
+               fmt::format("tracking database {}: its folder {} cannot be written", path, folder))
+      .Hint("SQLite keeps files beside a database, also while it is only read: make the folder writable, or copy it")
+      .Because(std::move(error));
+}
+
+Result<std::unique_ptr<state::Database>> OpenDatabase(const std::string& path, const StoreOptions& options,
+                                                      bool read_only) {
+  auto database = state::Database::Open(DatabaseOptions(path, options, read_only));
+  if (!database) return Fail(Explained(std::move(database).error(), path));
+  return database;
+}
+
 Experiment ReadExperiment(const state::Row& row) {
   return {.id = row.Int(0), .name = row.Text(1), .artifact_location = row.Text(2), .active = row.Text(3) == "active"};
 }
@@ -96,7 +116,7 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   if (there) {
     // Looked at before it is opened for writing: a file of somebody else is not changed in any way.
     QUERN_TRY(CheckHeader(path));
-    auto database = QUERN_TRY(state::Database::Open(DatabaseOptions(path, options, true)));
+    auto database = QUERN_TRY(OpenDatabase(path, options, true));
     SchemaState state = SchemaState::kEmpty;
     QUERN_TRY(database->Read([&](state::Connection& db) -> Result<void> {
       state = QUERN_TRY(CheckSchema(db, path));
@@ -112,7 +132,7 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
       return store;
     }
   }
-  store->db_ = QUERN_TRY(state::Database::Open(DatabaseOptions(path, options, options.read_only)));
+  store->db_ = QUERN_TRY(OpenDatabase(path, options, options.read_only));
   QUERN_TRY(store->db_->Write([&](state::Connection& db) -> Result<void> {
     if (QUERN_TRY(CheckSchema(db, path)) == SchemaState::kReady) return {};
     QUERN_TRY(CreateSchema(db));

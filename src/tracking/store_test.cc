@@ -158,24 +158,30 @@ TEST_F(OpenTest, ReadOnlyNeedsAFileAndRefusesWrites) {
 
 TEST_F(OpenTest, FolderThatRefusesWritesIsSaid) {
   const fs::path parent = fs::path(Path()).parent_path();
+  StoreOptions reading = Options();
+  reading.read_only = true;
   fs::create_directories(parent);
-  ASSERT_EQ(::chmod(parent.c_str(), 0555), 0);
-  ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
-  // In a child without root's rights: to root every folder is writable.
-  const pid_t child = ::fork();
-  if (child == 0) {
-    if (::getuid() == 0 && ::setuid(65534) != 0) ::_exit(9);
-    auto store = Store::Open(Options());
-    const bool right =
-        !store && (store.error().code() == ErrorCode::kPermissionDenied || store.error().code() == ErrorCode::kIo) &&
-        store.error().message().find("tracking database") != std::string::npos;
-    if (!right && !store) std::fprintf(stderr, "%s\n", store.error().ToString().c_str());
-    ::_exit(right ? 0 : 1);
+  for (const bool there : {false, true}) {
+    if (there) Open().reset();
+    ASSERT_EQ(::chmod(parent.c_str(), 0555), 0);
+    for (const StoreOptions& options : {Options(), reading}) {
+      if (!there && options.read_only) continue;
+      // In a child without root's rights: to root every folder is writable.
+      const pid_t child = ::fork();
+      if (child == 0) {
+        if (::getuid() == 0 && ::setuid(65534) != 0) ::_exit(9);
+        auto store = Store::Open(options);
+        if (store) ::_exit(1);
+        const bool right =
+            store.error().code() == ErrorCode::kPermissionDenied && Contains(store.error(), parent.string());
+        ::_exit(right ? 0 : 2);
+      }
+      int status = 0;
+      ASSERT_EQ(::waitpid(child, &status, 0), child);
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status << there << options.read_only;
+    }
+    ASSERT_EQ(::chmod(parent.c_str(), 0755), 0);
   }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-  ASSERT_EQ(::chmod(parent.c_str(), 0755), 0);
 }
 
 TEST_F(OpenTest, LockedDatabaseWaitsThenIsBusy) {
