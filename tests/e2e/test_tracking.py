@@ -85,11 +85,12 @@ class Tracking:
 
 
 @pytest.fixture
-def tracking(binary, tmp_path):
+def tracking(binary, tmp_path, monkeypatch):
     shell = binary.parent / "tracking_shell"
     assert shell.exists(), f"{shell} is not there: build it"
     folder = tmp_path / "a project's ä"
     folder.mkdir()
+    monkeypatch.chdir(folder)  # the client puts artifacts of its own experiments below ./mlruns
     tracking = Tracking(shell, folder)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(tracking.uri)
