@@ -3,7 +3,7 @@
 
     {"name", "who", "seconds", "peak_mb", "repeats", ...}
 
-usage: ./dev bench [NAME...]     names: year startup ingest commits shop (all by default)
+usage: ./dev bench [NAME...]     names: year startup ingest commits shop training_set (all by default)
 
 Times are wall time of whole processes, the least of the repeats; peak_mb is the largest resident set of the process. Every
 measure asserts that its result is right.
@@ -192,7 +192,55 @@ def bench_shop(work):
     measure("shop_dbt_build", "dbt-core with dbt-duckdb", 3, lambda: timed([DBT, *common]))
 
 
-ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop}
+ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop,
+       "training_set": bench_training_set}
+
+
+def bench_training_set(work):
+    """A training set of ten million rows with a point-in-time join: built, checked, written and digested; then verified."""
+    shell = str(pathlib.Path(QUERN).parent / "dataset_shell")
+    rows = 10_000_000
+    model = """models:
+  - name: late
+    dataset:
+      from: f.labeled
+      key: id
+      time: day
+      label: late
+      exclude: [tailnum]
+      join: {table: f.planes, on: tailnum, valid_from: since, valid_to: until, ttl: 90 days, columns: operator}
+"""
+    source = f"""CREATE SCHEMA f; CREATE TABLE f.labeled AS SELECT i AS id, DATE '2012-01-01' + (hash(i) % 360)::INTEGER AS day,
+        'N' || (hash(i + 1) % 4000) AS tailnum, hash(i + 2) % 100 < 22 AS late, (hash(i + 3) % 5000) / 7.0 AS distance,
+        (hash(i + 4) % 24)::INTEGER AS hour, CASE WHEN hash(i + 5) % 10 > 2 THEN (hash(i + 5) % 1000) / 3 END AS wind,
+        'C' || (hash(i + 6) % 16) AS carrier, 'A' || (hash(i + 7) % 100) AS origin, (hash(i + 8) % 12)::INTEGER AS month,
+        hash(i + 9) % 3 = 0 AS weekend, (hash(i + 10) % 100000) / 1000.0 AS temp FROM range({rows}) r(i);
+        CREATE TABLE f.planes AS SELECT 'N' || (i % 4000) AS tailnum, timezone('UTC', TIMESTAMP '2011-12-01' + INTERVAL
+        (i // 4000 * 30) DAY) AS since, timezone('UTC', TIMESTAMP '2011-12-31' + INTERVAL (i // 4000 * 30) DAY) AS until,
+        'op' || (hash(i) % 9) AS operator FROM range(48000) r(i)"""
+
+    def ask(**request):
+        (work / "request.json").write_text(json.dumps({"root": str(work / "warehouse"), "memory_limit": "800MB", **request}))
+        seconds, peak, text = timed(["sh", "-c", f"exec {shell} < {work / 'request.json'}"])
+        return seconds, peak, json.loads(text)
+
+    ask(sql=source)
+    saved = {}
+
+    def save():
+        shutil.rmtree(work / "warehouse/training", ignore_errors=True)
+        seconds, peak, record = ask(do="save", models=model, zone="America/New_York", **{"from": "2013-01-01", "to": "2013-02-01"})
+        assert record["rows"] == rows and saved.get("digest", record["digest"]) == record["digest"]
+        saved.update(record)
+        return seconds, peak
+
+    def verify():
+        seconds, peak, answer = ask(do="verify", record=saved)
+        assert answer["equal"] and answer["rows"] == rows
+        return seconds, peak
+
+    measure("training_set_10m", "quern", 2, save)
+    measure("training_set_10m_verify", "quern", 2, verify)
 
 
 def main():

@@ -77,6 +77,18 @@ std::string LabelKnown(const BoundDataset& bound, const std::string& alias) {
   return sql;
 }
 
+// A moment of validity in the terms of the time column, so that only the joined table's rows are converted, which are
+// few: for days the first one that begins at or after the moment.
+std::string InTermsOf(TimeKind time, const std::string& sql, TimeKind kind, const TimeZone& zone) {
+  if (kind == time) return sql;
+  const std::string instant = AsInstant(sql, kind, zone);
+  if (time == TimeKind::kInstant) return instant;
+  if (time == TimeKind::kUtc) return fmt::format("timezone('UTC', {})", instant);
+  const std::string day = fmt::format("CAST({} AS DATE)", AsLocal(instant, TimeKind::kInstant, zone));
+  return fmt::format("CASE WHEN {} >= {} THEN {} ELSE {} + 1 END", AsInstant(day, TimeKind::kDate, zone), instant, day,
+                     day);
+}
+
 /// One join: the relation to look into, the condition, and how its columns are taken.
 struct JoinSql {
   std::string relation;
@@ -88,67 +100,59 @@ JoinSql MakeJoin(const ModelConfig& model, const BoundDataset& bound, size_t ind
                  const QueryOptions& options) {
   const JoinConfig& join = model.dataset.joins[index];
   const BoundJoin& kinds = bound.joins[index];
+  const TimeZone& zone = options.zone;
   const std::string alias = fmt::format("j{}", index + 1);
   const std::string from = QuoteIdentifier(join.valid_from.name);
-  const bool same = kinds.valid_from == bound.time_kind;
   const std::string time = "s." + QuoteIdentifier(bound.time.name);
-  auto side = [&](const std::string& sql, TimeKind kind) { return same ? sql : AsInstant(sql, kind, options.zone); };
 
   JoinSql out;
-  std::vector<std::string> taken, columns, order;
+  std::vector<std::string> taken, order;
   for (const auto& on : join.on) {
     const std::string name = QuoteIdentifier(on.right);
     if (std::find(taken.begin(), taken.end(), name) == taken.end()) taken.push_back(name);
     out.condition +=
         fmt::format("{}s.{} = {}.{}", out.condition.empty() ? "" : " AND ", QuoteIdentifier(on.left), alias, name);
   }
-  columns = taken;
+  std::vector<std::string> columns = taken;
   for (const auto& feature : bound.features) {
     if (feature.join != index) continue;
     const std::string name = QuoteIdentifier(feature.source_column);
-    if (std::find(columns.begin(), columns.end(), name) == columns.end()) {
-      columns.push_back(name);
-      order.push_back(name + " DESC NULLS LAST");
-    }
+    if (std::find(columns.begin(), columns.end(), name) != columns.end()) continue;
+    columns.push_back(name);
+    order.push_back(name + " DESC NULLS LAST");
   }
-  std::string where =
-      fmt::format("{} IS NOT NULL AND {} < {}", from, from, Literal(kinds.valid_from, frame.to, options.zone));
-  columns.push_back(side(from, kinds.valid_from) + " AS quern_from");
+  std::string where = fmt::format("{} IS NOT NULL AND {} < {}", from, from, Literal(kinds.valid_from, frame.to, zone));
+  columns.push_back(InTermsOf(bound.time_kind, from, kinds.valid_from, zone) + " AS quern_from");
   if (join.valid_to) {
     const std::string to = QuoteIdentifier(join.valid_to->name);
-    const std::string instant =
-        same && *kinds.valid_to == kinds.valid_from ? to : AsInstant(to, *kinds.valid_to, options.zone);
-    columns.push_back(instant + " AS quern_to");
+    columns.push_back(InTermsOf(bound.time_kind, to, *kinds.valid_to, zone) + " AS quern_to");
     order.insert(order.begin(), to + " DESC NULLS FIRST");
     // What ends before it begins never held.
-    where += *kinds.valid_to == kinds.valid_from
-                 ? fmt::format(" AND ({} IS NULL OR {} > {})", to, to, from)
-                 : fmt::format(" AND ({} IS NULL OR {} > {})", to, AsInstant(to, *kinds.valid_to, options.zone),
-                               AsInstant(from, kinds.valid_from, options.zone));
-    const std::string until =
-        *kinds.valid_to == kinds.valid_from && same ? time : AsInstant(time, bound.time_kind, options.zone);
-    out.valid = fmt::format("({0}.quern_to IS NULL OR {1} < {0}.quern_to)", alias, until);
+    const bool like = *kinds.valid_to == kinds.valid_from;
+    where += fmt::format(" AND ({} IS NULL OR {} > {})", to, like ? to : AsInstant(to, *kinds.valid_to, zone),
+                         like ? from : AsInstant(from, kinds.valid_from, zone));
+    out.valid = fmt::format("({0}.quern_to IS NULL OR {1} < {0}.quern_to)", alias, time);
   }
   if (join.ttl) {
-    std::string oldest =
-        fmt::format("{} - {}", AsLocal(time, bound.time_kind, options.zone), IntervalLiteral(*join.ttl));
-    std::string since = alias + ".quern_from";
-    if (same && bound.time_kind == TimeKind::kDate) {
-      since = fmt::format("CAST({} AS TIMESTAMP)", since);
-    } else if (bound.time_kind == TimeKind::kUtc) {
-      oldest = same ? oldest : fmt::format("timezone('UTC', {})", oldest);
+    // The oldest moment that counts, as the clock shows it that days are counted by.
+    std::string oldest = fmt::format("{} - {}", AsLocal(time, bound.time_kind, zone), IntervalLiteral(*join.ttl));
+    if (bound.time_kind == TimeKind::kDate) {
+      columns.push_back(AsLocal(AsInstant(from, kinds.valid_from, zone), TimeKind::kInstant, zone) + " AS quern_since");
+      out.valid += fmt::format("{}{}.quern_since >= {}", out.valid.empty() ? "" : " AND ", alias, oldest);
     } else {
-      oldest = fmt::format("timezone({}, {})", QuoteLiteral(options.zone.name()), oldest);
+      if (bound.time_kind == TimeKind::kInstant)
+        oldest = fmt::format("timezone({}, {})", QuoteLiteral(zone.name()), oldest);
+      out.valid += fmt::format("{}{}.quern_from >= {}", out.valid.empty() ? "" : " AND ", alias, oldest);
     }
-    out.valid += fmt::format("{}{} >= {}", out.valid.empty() ? "" : " AND ", since, oldest);
   }
   // Of several rows that begin at one moment the one that holds longest counts, then the largest: always the same one.
-  order.push_back("quern_from");
-  out.relation =
-      fmt::format("(SELECT {} FROM {}.{} WHERE {} QUALIFY row_number() OVER (PARTITION BY {}, {} ORDER BY {}) = 1)",
-                  Join(columns, ", "), QuoteIdentifier(join.table.schema), QuoteIdentifier(join.table.table), where,
-                  Join(taken, ", "), from, Join(order, ", "));
-  out.condition += fmt::format(" AND {} >= {}.quern_from", side(time, bound.time_kind), alias);
+  // Moments of one day are told apart by the time of day.
+  order.insert(order.begin(), from + " DESC");
+  out.relation = fmt::format(
+      "(SELECT {} FROM {}.{} WHERE {} QUALIFY row_number() OVER (PARTITION BY {}, quern_from ORDER BY {}) = 1)",
+      Join(columns, ", "), QuoteIdentifier(join.table.schema), QuoteIdentifier(join.table.table), where,
+      Join(taken, ", "), Join(order, ", "));
+  out.condition += fmt::format(" AND {} >= {}.quern_from", time, alias);
   return out;
 }
 

@@ -62,7 +62,10 @@ class Saver {
   }
 
   Result<TrainingSet> Save() {
-    record_.query = DatasetQuery(model_, bound_, options_.frame, options_.query);
+    // Readers put the rows in order (ReadSql): to sort them here too would be half of the work.
+    QueryOptions unordered = options_.query;
+    unordered.ordered = false;
+    record_.query = DatasetQuery(model_, bound_, options_.frame, unordered);
     const auto recorded = QUERN_TRY(warehouse_.TxnVersion(table_, EffectApp()));
     if (recorded && *recorded == options_.effect_version) {
       QUERN_TRY(FindEarlier());
