@@ -34,15 +34,15 @@ struct DriftOptions {
 };
 
 struct DriftResult {
-  std::string feature;
-  std::string method;
-  std::optional<double> value;  ///< a distance or a p-value; empty when it is not defined: `note` says why
+  std::string feature{};
+  std::string method{};
+  std::optional<double> value{};  ///< a distance or a p-value; empty when it is not defined: `note` says why
   double threshold = 0;
   bool drifted = false;        ///< false without a value
   bool is_default = false;     ///< the method that Evidently chooses for this column
   int64_t reference_rows = 0;  ///< with a value: nulls, NaN and infinities are left out
   int64_t current_rows = 0;
-  std::string note;
+  std::string note{};
 };
 
 struct DriftReport {
