@@ -3,7 +3,7 @@
 
     {"name", "who", "seconds", "peak_mb", "repeats", ...}
 
-usage: ./dev bench [NAME...]     names: year startup ingest commits shop training_set (all by default)
+usage: ./dev bench [NAME...]     names: year startup ingest commits shop training_set predict (all by default)
 
 Times are wall time of whole processes, the least of the repeats; peak_mb is the largest resident set of the process. Every
 measure asserts that its result is right.
@@ -192,10 +192,6 @@ def bench_shop(work):
     measure("shop_dbt_build", "dbt-core with dbt-duckdb", 3, lambda: timed([DBT, *common]))
 
 
-ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop,
-       "training_set": bench_training_set}
-
-
 def bench_training_set(work):
     """A training set of ten million rows with a point-in-time join: built, checked, written and digested; then verified."""
     shell = str(pathlib.Path(QUERN).parent / "dataset_shell")
@@ -241,6 +237,50 @@ def bench_training_set(work):
 
     measure("training_set_10m", "quern", 2, save)
     measure("training_set_10m_verify", "quern", 2, verify)
+
+
+PREDICT_ROWS = """select i, (hash(i) % 1000) / 100.0::double as distance, (hash(i + 1) % 1000) / 10.0::double as fare, (hash(i + 2) % 100)::integer as age,
+  hash(i + 3) % 2 = 0 as holiday, 'carrier' || (hash(i + 4) % 16) as carrier, 'o' || (hash(i + 5) % 100) as destination, (hash(i + 6) % 24)::integer as hour,
+  case when hash(i + 7) % 10 = 0 then null else (hash(i + 8) % 3000)::double end as seats, (hash(i + 9) % 365)::integer as day,
+  (hash(i + 10) % 12)::integer as month from range({rows}) t(i)"""
+
+
+def bench_predict(work):
+    """10 million rows of ten features, three of them text or categories, through 200 trees of depth 6, into a Parquet file."""
+    shell = pathlib.Path(QUERN).parent / "model_shell"
+    rows, part = 10_000_000, 500_000
+    features = ["distance", "fare", "age", "holiday", "carrier", "destination", "hour", "seats", "day", "month"]
+    late = "(distance + fare / 10 + age / 20.0 + holiday::int + ascii(carrier[-1:]) % 5 + ln(1 + coalesce(seats, 100)) + hash(i + 99) % 5) > 22"
+    folder, out = work / "model", work / "predictions.parquet"
+
+    def plan(name, **content):
+        (work / name).write_text(json.dumps({"threads": os.cpu_count(), "folder": str(folder), **content}))
+        return work / name
+
+    train = {"query": f"select *, {late} as late from ({PREDICT_ROWS.format(rows=200_000)}) order by i", "key": ["i"], "label": "late", "features": features,
+             "categorical": ["month"], "parameters": {"max_depth": 6}, "rounds": 200, "early_stopping": 0, "threads": os.cpu_count()}
+    timed([shell, plan("train.json", train=train)])
+
+    def ours():
+        score = {"query": PREDICT_ROWS.format(rows=rows), "columns": ["i"], "output": str(out)}
+        seconds, peak, told = timed([shell, plan("score.json", score=score)])
+        assert json.loads(told)["scored"] == rows
+        return seconds, peak, told
+
+    facts = {"features": len(features), "trees": 200}
+    measure("predict_ten_million_rows", "quern", 2, ours, rows=rows, **facts)
+    theirs = f"""
+import duckdb, mlflow.pyfunc
+rows = duckdb.connect().execute({PREDICT_ROWS.format(rows=part)!r}).df()
+got = mlflow.pyfunc.load_model({str(folder)!r}).predict(rows)
+ours = duckdb.connect().execute("select score from '{out}' where i < {part} order by i").df()
+assert abs(got["score"].to_numpy() - ours["score"].to_numpy()).max() < 1e-6
+"""
+    measure("predict", "mlflow with xgboost", 1, lambda: timed([PYTHON, "-c", theirs]), rows=part, note="a twentieth of the rows", **facts)
+
+
+ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop,
+       "training_set": bench_training_set, "predict": bench_predict}
 
 
 def main():

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,52 @@ def test_damaged_folders(shell, late_model, tmp_path):
         refused(name, lambda path: path.write_bytes(path.read_bytes()[:-200]))
         refused(name, lambda path: path.write_bytes(b""))
     refused("features.json", lambda path: path.write_text(path.read_text().replace('"format": 1', '"format": 2')))
+
+
+SCRIPT = """
+import json, os
+import mlflow, pandas as pd
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+features = json.loads(os.environ["QUERN_FEATURES"])
+rows, held = (pd.read_parquet(os.environ[name]) for name in ("QUERN_TRAIN_DATA", "QUERN_VALIDATION_DATA"))
+label = os.environ["QUERN_LABEL"]
+kind = LinearRegression if os.environ["QUERN_TASK"] == "regression" else LogisticRegression
+model = kind(**json.loads(os.environ["QUERN_PARAMETERS"])).fit(rows[features].fillna(0), rows[label])
+proba = {} if kind is LinearRegression else {"pyfunc_predict_fn": "predict_proba"}
+mlflow.sklearn.save_model(model, os.environ["QUERN_MODEL_DIR"], serialization_format="cloudpickle", **proba)
+with open(os.environ["QUERN_METRICS"], "w") as file:
+    json.dump({"score": model.score(held[features].fillna(0), held[label])}, file)
+"""
+
+
+@pytest.mark.parametrize(("label", "task", "classes"), [
+    ("late", "classification", ["false", "true"]), ("class", "multiclass", ["große", "it's small", 'mid "q"']), ("size", "regression", [])])
+def test_trainer_that_is_a_script(shell, tmp_path, label, task, classes):
+    """scikit-learn trains, Quern's scorer gives the same columns as for its own models."""
+    pytest.importorskip("sklearn")
+    (tmp_path / "train.py").write_text(SCRIPT, "utf-8")
+    features = ["x", "hours"]
+    query = "select * replace (coalesce(x, 0) as x) from rows where id {} order by id"
+    plan = {"setup": [ROWS], "work": str(tmp_path / "work"), "folder": str(tmp_path / "model"), "script": f"python {tmp_path}/train.py",
+            "train": {"query": query.format("< 4000"), "validation_query": query.format("between 4000 and 4999"), "label": label,
+                      "features": features, "task": task, "classes": classes, "parameters": {"fit_intercept": True}},
+            "score": {"query": query.format(">= 5000"), "columns": ["id"], "output": str(tmp_path / "scored.parquet")}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan), "utf-8")
+    (tmp_path / "work").mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run([shell, tmp_path / "plan.json"], capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["score"] > 0.1
+    assert list((tmp_path / "work").iterdir()) == []
+    scored = pq.read_table(tmp_path / "scored.parquet").to_pandas()
+    assert list(scored.columns) == ["id", "prediction", "score"] + (["probabilities"] if task == "multiclass" else [])
+    assert sorted(scored["id"]) == list(range(5000, 6000))
+    if task == "regression":
+        assert scored["score"].isna().all() and scored["prediction"].between(-50, 50).all()
+        return
+    assert set(scored["prediction"]) <= set(classes)
+    assert scored["score"].between(0, 1).all()
+    if task == "multiclass":
+        for row in scored.itertuples():
+            assert json.loads(row.probabilities)[row.prediction] == row.score

@@ -3,6 +3,8 @@
 //   {"setup": [SQL, ...], "threads": 1,
 //    "train": {"query", "validation_query", "key", "label", "features", "categorical", "task", "positive", "threshold",
 //              "parameters", "rounds", "early_stopping", "class_weight", "seed", "threads"},
+//    "script": a shell command that trains instead, on the rows that "train" names,
+//    "work": a folder, for the script
 //    "folder": where the model is, or is put,
 //    "score": {"query", "columns", "output": a Parquet file}}
 // Prints what training gave and how long each step took, as JSON.
@@ -15,6 +17,7 @@
 #include "io/files.h"
 #include "ml/model/loaded_model.h"
 #include "ml/model/model_folder.h"
+#include "ml/model/script_trainer.h"
 #include "ml/xgboost/trainer.h"
 
 namespace quern {
@@ -50,12 +53,48 @@ ml::TrainRequest RequestOf(const Json& json) {
   return out;
 }
 
+Result<Json> TrainByScript(engine::Connection& connection, const Json& plan) {
+  ml::TrainRequest rows = RequestOf(plan.at("train"));
+  ml::ScriptTrainRequest request;
+  request.trainer.shell = plan.at("script");
+  request.project = request.work = plan.at("work").get<std::string>();
+  request.model_folder = plan.at("folder").get<std::string>();
+  request.query = rows.query;
+  request.validation_query = rows.validation_query;
+  request.label = rows.label;
+  request.features = rows.features;
+  request.parameters = rows.parameters;
+  request.task = rows.task;
+  request.log = [](std::string_view line) { std::cerr << line << "\n"; };
+  return Json{{"metrics", QUERN_TRY(ml::TrainWithScript(connection, request)).metrics}};
+}
+
+// By Python, in the environment as it is.
+Result<void> ScoreByMlflow(engine::Connection& connection, const Json& plan) {
+  const Json &train = plan.at("train"), &score = plan.at("score");
+  ml::MlflowScoring scoring;
+  scoring.model_folder = plan.at("folder").get<std::string>();
+  scoring.work = plan.at("work").get<std::string>();
+  scoring.features = train.at("features").get<Strings>();
+  scoring.task = *ml::TaskNamed(train.at("task").get<std::string>());
+  scoring.classes = train.value("classes", Strings());
+  auto file =
+      QUERN_TRY(ml::ScoreWithMlflow(connection, scoring, score.at("query"), score.at("columns").get<Strings>()));
+  std::filesystem::rename(file, score.at("output").get<std::string>());
+  return {};
+}
+
 Result<Json> Run(const Json& plan) {
   auto database = QUERN_TRY(engine::DuckDatabase::Open({.threads = plan.value("threads", 1)}));
   auto connection = QUERN_TRY(database->Connect());
   for (const auto& sql : plan.value("setup", Strings())) QUERN_TRY(connection->Execute(sql));
   std::filesystem::path folder = plan.at("folder").get<std::string>();
   Json out = Json::object();
+  if (plan.contains("script")) {
+    out = QUERN_TRY(TrainByScript(*connection, plan));
+    QUERN_TRY(ScoreByMlflow(*connection, plan));
+    return out;
+  }
   if (plan.contains("train")) {
     auto start = std::chrono::steady_clock::now();
     auto model = QUERN_TRY(ml::TrainXgboost(*connection, RequestOf(plan["train"])));

@@ -8,8 +8,7 @@
 namespace quern::ml {
 namespace {
 
-constexpr size_t kBlock = 128;  // rows whose slots stay in the first cache
-constexpr size_t kLanes = 8;
+constexpr size_t kBlock = 128;  // rows whose slots stay in the first cache; a multiple of the lanes
 
 // As XGBoost computes them, in 32-bit floats.
 float Sigmoid(float x) {
@@ -29,60 +28,54 @@ void Softmax(const float* margins, size_t groups, double* out) {
 
 }  // namespace
 
+// Eight rows at once: their values of a slot lie side by side, so that a lane needs no pointer of its own.
 template <bool kCategories>
 void Trees::Walk(const Tree& tree, const uint32_t* values, size_t count, float* margins) const {
   const Node* nodes = nodes_.data();
   const uint32_t* bits = bits_.data();
-  const size_t slots = slots_.size();
-  auto step = [&](uint32_t at, const uint32_t* row) {
-    const Node& node = nodes[at];
-    uint32_t value = row[node.slot];
-    uint32_t right = std::bit_cast<float>(value) >= node.threshold ? 1U : 0U;
-    if constexpr (kCategories) {
-      uint32_t code = value & (node.bits != 0 ? ~0U : 0U);
-      right |= bits[node.bits + (code >> 5)] >> (code & 31) & 1U;
-    }
-    return node.left + right;
-  };
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
+  const size_t height = slots_.size() * kLanes;
+  for (size_t i = 0; i < count; i += kLanes, values += height) {
     uint32_t at[kLanes];
-    const uint32_t* row[kLanes];
-    for (size_t k = 0; k < kLanes; k++) {
-      at[k] = tree.root;
-      row[k] = values + (i + k) * slots;
-    }
+    std::fill(at, at + kLanes, tree.root);
     for (uint32_t d = 0; d < tree.depth; d++) {
-      for (size_t k = 0; k < kLanes; k++) at[k] = step(at[k], row[k]);
+#pragma GCC unroll 8
+      for (size_t k = 0; k < kLanes; k++) {
+        const Node& node = nodes[at[k]];
+        uint32_t value = values[node.slot + k];
+        uint32_t right = std::bit_cast<float>(value) >= node.threshold ? 1U : 0U;
+        if constexpr (kCategories) {
+          uint32_t code = value & (0U - static_cast<uint32_t>(node.bits != 0));  // no branch
+          right |= bits[node.bits + (code >> 5)] >> (code & 31) & 1U;
+        }
+        at[k] = node.left + right;
+      }
     }
-    for (size_t k = 0; k < kLanes; k++) margins[(i + k) * groups_ + tree.group] += leaves_[at[k]];
-  }
-  for (; i < count; i++) {
-    uint32_t at = tree.root;
-    for (uint32_t d = 0; d < tree.depth; d++) at = step(at, values + i * slots);
-    margins[i * groups_ + tree.group] += leaves_[at];
+    size_t lanes = std::min(kLanes, count - i);
+    for (size_t k = 0; k < lanes; k++) margins[(i + k) * groups_ + tree.group] += leaves_[at[k]];
   }
 }
 
 void Trees::FillSlots(const float* rows, size_t count, uint32_t* values) const {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  for (size_t s = 0; s < slots_.size(); s++) {
-    const Slot& slot = slots_[s];
-    const float* from = rows + slot.feature;
-    uint32_t* to = values + s;
-    if (slot.kind == Slot::Kind::kCode) {
-      for (size_t i = 0; i < count; i++, from += features_, to += slots_.size())
-        *to = std::isnan(*from) ? slot.missing_code : static_cast<uint32_t>(*from);
-    } else {
-      float missing = slot.kind == Slot::Kind::kMissingLeft ? -kInfinity : kInfinity;
-      for (size_t i = 0; i < count; i++, from += features_, to += slots_.size())
-        *to = std::bit_cast<uint32_t>(std::isnan(*from) ? missing : *from);
+  for (size_t i = 0; i < count; i++) {
+    const float* row = rows + i * features_;
+    uint32_t* to = values + i / kLanes * kLanes * slots_.size() + i % kLanes;
+    for (const Slot& slot : slots_) {
+      float value = row[slot.feature];
+      if (slot.kind == Slot::Kind::kCode) {
+        *to = std::isnan(value) ? slot.missing_code : static_cast<uint32_t>(value);
+      } else {
+        float missing = slot.kind == Slot::Kind::kMissingLeft ? -kInfinity : kInfinity;
+        *to = std::bit_cast<uint32_t>(std::isnan(value) ? missing : value);
+      }
+      to += kLanes;
     }
   }
 }
 
 void Trees::Predict(const float* rows, size_t count, double* out) const {
-  std::vector<uint32_t> values(std::min(count, kBlock) * slots_.size());
+  // Lanes without a row hold zeros: values that every node takes.
+  std::vector<uint32_t> values((std::min(count, kBlock) + kLanes - 1) / kLanes * kLanes * slots_.size());
   std::vector<float> margins(std::min(count, kBlock) * groups_);
   for (size_t begin = 0; begin < count; begin += kBlock) {
     size_t block = std::min(kBlock, count - begin);

@@ -34,11 +34,12 @@ class Trees {
   const std::vector<SplitStats>& stats() const { return stats_; }  ///< by feature
 
  private:
-  struct Node {
+  static constexpr size_t kLanes = 8;
+  struct alignas(16) Node {
     float threshold;  ///< right when the slot's value is not below it; NaN: a category node or a leaf
-    uint32_t slot;
-    uint32_t left;  ///< right is left + 1; a leaf is its own left
-    uint32_t bits;  ///< first word of the categories that go right; 0: none
+    uint32_t slot;    ///< times kLanes
+    uint32_t left;    ///< right is left + 1; a leaf is its own left
+    uint32_t bits;    ///< first word of the categories that go right; 0: none
   };
   struct Tree {
     uint32_t root;

@@ -51,7 +51,7 @@ struct Trees::Builder {
     if (added) {
       out.slots_.push_back({feature, kind, static_cast<uint32_t>(spec.features[feature].categories())});
     }
-    return it->second;
+    return it->second * static_cast<uint32_t>(kLanes);
   }
 
   // The words of a node: a bit a category, then one for missing.
