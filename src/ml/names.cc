@@ -10,7 +10,7 @@ namespace quern::ml {
 namespace {
 
 const std::vector<std::string>& AllMetrics() {
-  static const auto kAll = [] {
+  static const auto all_metrics = [] {
     std::vector<std::string> all;
     for (auto task : {TaskType::kClassification, TaskType::kMulticlass, TaskType::kRegression}) {
       for (const auto& name : MetricNames(task)) {
@@ -19,7 +19,7 @@ const std::vector<std::string>& AllMetrics() {
     }
     return all;
   }();
-  return kAll;
+  return all_metrics;
 }
 
 void AddMetrics(Names& names, std::optional<TaskType> task, std::initializer_list<const char*> prefixes) {
@@ -50,11 +50,11 @@ std::optional<TaskType> ParseTaskType(std::string_view text) {
 }
 
 const std::vector<std::string>& MetricNames(TaskType task) {
-  static const std::vector<std::string> kBinary = {
+  static const std::vector<std::string> binary = {
       "accuracy", "auc", "average_precision", "log_loss", "brier", "f1", "precision", "recall", "tp", "fp", "tn", "fn"};
-  static const std::vector<std::string> kMulti = {"accuracy", "auc", "log_loss", "f1", "precision", "recall"};
-  static const std::vector<std::string> kNumeric = {"rmse", "mae", "mape", "r2", "max_error", "mean_error"};
-  return task == TaskType::kClassification ? kBinary : task == TaskType::kMulticlass ? kMulti : kNumeric;
+  static const std::vector<std::string> multiclass = {"accuracy", "auc", "log_loss", "f1", "precision", "recall"};
+  static const std::vector<std::string> regression = {"rmse", "mae", "mape", "r2", "max_error", "mean_error"};
+  return task == TaskType::kClassification ? binary : task == TaskType::kMulticlass ? multiclass : regression;
 }
 
 std::vector<std::string> PromotionMetrics(std::optional<TaskType> task) {

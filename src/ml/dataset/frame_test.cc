@@ -9,7 +9,6 @@ namespace quern::ml {
 namespace {
 
 using testing::ElementsAre;
-using testing::Optional;
 
 class FrameTest : public testing::Test {
  protected:
