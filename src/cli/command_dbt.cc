@@ -60,8 +60,8 @@ std::string ValueOf(const std::vector<std::string>& words, const std::string& op
   return "";
 }
 
-// The target of the Quern project around, whose dbt project this is; nothing outside of one. What is wrong in quern.yml
-// is for `quern check` to say: dbt's commands need no quern.yml.
+// The target of the Quern project around, and where its dbt project lies; nothing outside of one. What is wrong in
+// quern.yml is for `quern check` to say: dbt's commands need no quern.yml.
 void UseProjectAround(const std::vector<std::string>& words, dbt::CommandEnvironment& environment) {
   std::error_code error;
   auto from = std::filesystem::weakly_canonical(environment.working_directory / ValueOf(words, "--project-dir"), error);
@@ -70,8 +70,11 @@ void UseProjectAround(const std::vector<std::string>& words, dbt::CommandEnviron
       Diagnostics ignored;
       auto config = project::LoadConfig(folder, ignored);
       if (!config) return;
-      auto target = config->FindTarget(ValueOf(words, "--target"));
-      if (!target) target = config->FindTarget("");
+      environment.dbt_project = config->dbt_project;
+      auto name = ValueOf(words, "--target");
+      if (name.empty()) name = ValueOf(words, "-t");
+      auto target = config->FindTarget(name);
+      if (!target) target = config->FindTarget("");  // a name of the profile, then: if not, loading it says so
       if (!target) return;
       environment.quern =
           dbt::QuernTarget{.warehouse = target->warehouse, .name = target->name, .threads = target->threads};

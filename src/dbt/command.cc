@@ -10,7 +10,9 @@
 #include "base/text.h"
 #include "dbt/artifacts.h"
 #include "dbt/command_options.h"
+#include "dbt/project.h"
 #include "dbt/provider.h"
+#include "dbt/run_state.h"
 #include "schedule/node_graph.h"
 #include "schedule/runner.h"
 
@@ -229,7 +231,11 @@ class Command {
     if (!Report(diagnostics)) return 2;
     const Workspace& workspace = *provider.workspace();
     std::vector<schedule::NodeGraph::Entry> entries;
-    for (schedule::Node& node : nodes) entries.push_back({std::move(node), &provider});
+    for (schedule::Node& node : nodes) {
+      // `build` holds back what lies downstream of a failed test; `test` runs each test, whatever the others find.
+      if (options_.command != "build") node.gate = false;
+      entries.push_back({std::move(node), &provider});
+    }
     Diagnostics graph_problems;
     schedule::NodeGraph graph = schedule::NodeGraph::Build(std::move(entries), graph_problems);
     if (!Report(graph_problems)) return 2;
@@ -244,7 +250,8 @@ class Command {
   ProviderOptions MakeOptions() {
     ProviderOptions out;
     fs::path dir = options_.project_dir ? env_.working_directory / *options_.project_dir : FindProject();
-    out.project_root = dir.lexically_normal();
+    std::error_code error;
+    if (env_.dbt_project && !fs::exists(dir / "dbt_project.yml", error)) dir = *env_.dbt_project;
     WorkspaceOptions& w = out.workspace;
     w.project_dir = fs::absolute(dir).lexically_normal();
     out.project_root = w.project_dir;
@@ -430,8 +437,9 @@ class Command {
     console_.Line(fmt::format("Finished in {:.2f}s.", seconds));
     if (compiling) {
       console_.Line(
-          "Compiled " + std::to_string(count("success")) + " nodes to " +
+          "Compiled " + std::to_string(count("success")) + (count("success") == 1 ? " node to " : " nodes to ") +
           (workspace.target_path() / "compiled").lexically_relative(workspace.options().project_dir).string());
+      ShowCompiled(workspace, *report);
     }
     int total = 0;
     for (const auto& [state, n] : progress.counts) total += n;
@@ -445,6 +453,20 @@ class Command {
     if (report->state == "cancelled" || env_.cancellation.cancelled()) return 3;
     if (count("failed") || report->state == "failed" || (options_.warn_error && count("warned"))) return 1;
     return 0;
+  }
+
+  /// The SQL of nodes that were selected by their names, as dbt shows it.
+  void ShowCompiled(const Workspace& workspace, const schedule::RunReport& report) {
+    for (const schedule::FinishedTask& task : report.tasks) {
+      const ManifestNode* node = workspace.manifest().Find(task.node->id);
+      if (!node || task.state != "success" || options_.quiet) continue;
+      if (std::find(options_.select.begin(), options_.select.end(), node->name) == options_.select.end()) continue;
+      Result<std::string> code =
+          ReadTextFile(workspace.target_path() / "compiled" / NodeFilePath(*node), node->original_file_path);
+      if (!code) continue;
+      console_.Line("Compiled node '" + node->name + "' is:");
+      console_.Plain(MaskSecrets(*code));
+    }
   }
 
   CommandOptions options_;

@@ -17,6 +17,8 @@ struct CommandEnvironment {
   std::filesystem::path working_directory;
   /// The enclosing Quern project's target, used when no profiles.yml knows the profile.
   std::optional<QuernTarget> quern;
+  /// The enclosing Quern project's dbt project (absolute): taken where the folder that is meant holds none.
+  std::optional<std::filesystem::path> dbt_project;
   std::string memory_limit;
   const Clock* clock = nullptr;
   std::ostream* out = nullptr;  ///< results and progress

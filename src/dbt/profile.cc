@@ -73,6 +73,12 @@ Result<Target> LoadTarget(const ProfileQuery& query, const RenderText& render) {
     if (!query.quern) break;
   }
   if (!profile) {
+    if (query.quern && !query.only_quern && query.target && *query.target != query.quern->name) {
+      return Fail(Error(ErrorCode::kDbtProject, "there is no target '" + *query.target +
+                                                    "' in quern.yml, and no profile '" + query.profile +
+                                                    "' (looked in " + looked + ")")
+                      .Hint("targets of quern.yml are used where no profiles.yml knows the profile"));
+    }
     if (query.quern) return FromQuern(query);
     if (query.profile.empty()) {
       return Fail(Error(ErrorCode::kDbtProject, "dbt_project.yml names no profile")

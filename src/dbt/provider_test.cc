@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -186,6 +187,23 @@ TEST_F(ProjectTest, AFailedTestHoldsBackWhatLiesDownstream) {
   EXPECT_EQ(states["unique_a_id"], "failed");
   EXPECT_EQ(states["b"], "skipped");
   EXPECT_NE(errors_["unique_a_id"].find("models/p.yml:3:39"), std::string::npos) << errors_["unique_a_id"];
+}
+
+TEST_F(ProjectTest, TheTestCommandRunsEveryTestWhateverTheOthersFind) {
+  Write("profiles.yml", "p: {target: dev, outputs: {dev: {type: duckdb, path: p.duckdb}}}\n");
+  Write("models/a.sql", "{{ config(materialized='table') }} select 1 as id union all select 1");
+  Write("models/b.sql", "{{ config(materialized='table') }} select * from {{ ref('a') }}");
+  Write("models/p.yml",
+        "models:\n  - name: a\n    columns: [{name: id, data_tests: [unique]}]\n"
+        "  - name: b\n    columns: [{name: id, data_tests: [not_null]}]\n");
+  std::ostringstream out, err;
+  const CommandEnvironment environment{.working_directory = root_, .clock = &clock_, .out = &out, .err = &err};
+  EXPECT_EQ(RunCommand({"run"}, environment), 0) << err.str();
+  EXPECT_EQ(RunCommand({"test"}, environment), 1);
+  EXPECT_NE(out.str().find("PASS=1 WARN=0 ERROR=1 SKIP=0"), std::string::npos) << out.str();
+  out.str("");
+  EXPECT_EQ(RunCommand({"build"}, environment), 1);
+  EXPECT_NE(out.str().find("PASS=1 WARN=0 ERROR=1 SKIP=2"), std::string::npos) << out.str();
 }
 
 TEST_F(ProjectTest, SqlErrorsPointThroughMacros) {
