@@ -116,9 +116,31 @@ TEST_F(ProjectTest, AnIncrementalEffectIsRecordedOnce) {
   EXPECT_EQ(Run(Day(2))["inc"], "success") << errors_["inc"];
   EXPECT_EQ(Run(Day(2))["inc"], "no_op");
   EXPECT_EQ(Query("select day from main.inc order by 1"), "2024-01-01;2024-01-02;");
+}
+
+TEST_F(ProjectTest, AKilledRerunThatGoesOnFindsWhatItDid) {
+  Write("models/inc.sql",
+        "{{ config(materialized='incremental') }} select '{{ var('data_interval_start')[:10] }}' as day");
+  EXPECT_EQ(Run(Day(1))["inc"], "success") << errors_["inc"];
+  EXPECT_EQ(Run(Day(2))["inc"], "success") << errors_["inc"];
+  ASSERT_TRUE(Wh().Restore({"main", "inc"}, 0, {}));
   schedule::RunContext again = Day(2);
   again.rerun = true;
-  EXPECT_EQ(Run(again)["inc"], "success");
+  EXPECT_EQ(Run(again)["inc"], "success") << errors_["inc"];
+  EXPECT_EQ(Run(again)["inc"], "no_op");
+  EXPECT_EQ(Query("select day from main.inc order by 1"), "2024-01-01;2024-01-02;");
+}
+
+TEST_F(ProjectTest, AnIntervalBehindALaterOneIsNotPassedOverInSilence) {
+  Write("models/inc.sql",
+        "{{ config(materialized='incremental') }} select '{{ var('data_interval_start')[:10] }}' as day");
+  EXPECT_EQ(Run(Day(1))["inc"], "success") << errors_["inc"];
+  EXPECT_EQ(Run(Day(3))["inc"], "success") << errors_["inc"];
+  EXPECT_EQ(Run(Day(1))["inc"], "no_op");
+  EXPECT_EQ(Run(Day(2))["inc"], "failed");
+  EXPECT_NE(errors_["inc"].find("daily/2024-01-03"), std::string::npos) << errors_["inc"];
+  EXPECT_NE(errors_["inc"].find("quern backfill daily --from 2024-01-02 --rerun"), std::string::npos) << errors_["inc"];
+  EXPECT_EQ(Query("select day from main.inc order by 1"), "2024-01-01;2024-01-03;");
 }
 
 TEST_F(ProjectTest, SchemaChangeAndRowsAreOneCommit) {

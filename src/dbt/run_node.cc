@@ -137,10 +137,15 @@ class NodeRun {
     const schedule::RunContext& run = state_.run();
     warehouse::Warehouse* warehouse = session_->warehouse();
     bool ordered = node_.type == ResourceType::kSnapshot || node_.materialized() == "incremental";
-    if (!warehouse || !ordered || run.rerun || run.full_refresh || state_.which() == "compile") return std::nullopt;
+    if (!warehouse || !ordered || run.full_refresh || state_.which() == "compile") return std::nullopt;
+    const warehouse::TableName table{node_.schema, node_.alias};
     std::optional<int64_t> version =
-        QUERN_TRY(warehouse->TxnVersion({node_.schema, node_.alias}, schedule::EffectAppId(run, node_.unique_id)));
+        QUERN_TRY(warehouse->TxnVersion(table, schedule::EffectAppId(run, node_.unique_id)));
     if (!version || *version < schedule::EffectVersion(run)) return std::nullopt;
+    if (*version > schedule::EffectVersion(run) && run.schedule != "manual" &&
+        !QUERN_TRY(warehouse->HasCommitOf(table, run.dag_run, node_.unique_id))) {
+      return Fail(schedule::OutOfOrder(run, table.ToString(), *version).At(node_.pos));
+    }
     result_.status = "success";
     result_.message = "already recorded";
     TaskResult out;

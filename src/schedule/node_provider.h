@@ -86,6 +86,9 @@ struct RunContext {
 /// is found. Only full_refresh works without asking.
 std::string EffectAppId(const RunContext& run, const std::string& node);
 int64_t EffectVersion(const RunContext& run);
+/// A table's record says a later interval (`recorded`, as of EffectVersion), and its history knows nothing of this one:
+/// to pass it over would lose its rows, to do it now would put them after those that build on them (kInvalidArgument).
+Error OutOfOrder(const RunContext& run, const std::string& table, int64_t recorded);
 
 /// Where a task's log lines go (file of the try, and live readers). Thread-safe; masks secrets.
 class TaskLog {

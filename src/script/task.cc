@@ -119,8 +119,14 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   int64_t effect_version = schedule::EffectVersion(run);
   std::vector<const ScriptWrite*> open;
   for (const auto& write : config_.writes) {
-    auto done = QUERN_TRY(warehouse->TxnVersion({write.table.schema, write.table.table}, effect));
-    if (!done || *done < effect_version || run.full_refresh) open.push_back(&write);
+    const warehouse::TableName name{write.table.schema, write.table.table};
+    auto done = QUERN_TRY(warehouse->TxnVersion(name, effect));
+    if (!done || *done < effect_version || run.full_refresh) {
+      open.push_back(&write);
+    } else if (*done > effect_version && write.mode == WriteMode::kAppend && run.schedule != "manual" &&
+               !QUERN_TRY(warehouse->HasCommitOf(name, run.dag_run, config_.id()))) {
+      return Fail(schedule::OutOfOrder(run, name.ToString(), *done));
+    }
   }
   fs::path result_path = ResultPath(run);
   if (open.empty() && !config_.writes.empty()) {

@@ -106,6 +106,20 @@ TEST_F(ScriptTaskTest, CommitsOnceWithTheEffectAndHandsValuesOn) {
   EXPECT_TRUE(WorkIsClean());
 }
 
+TEST_F(ScriptTaskTest, AnAppendBehindALaterIntervalIsNotPassedOverInSilence) {
+  ASSERT_EQ(Run(kGood).status, TaskStatus::kSuccess);
+  Day(3);
+  ASSERT_EQ(Run(kGood).status, TaskStatus::kSuccess);
+  Day(1);
+  EXPECT_EQ(Run(kGood).status, TaskStatus::kNoOp);
+  Day(2);
+  auto late = Run(kGood);
+  EXPECT_EQ(late.status, TaskStatus::kFailed);
+  ASSERT_TRUE(late.error);
+  EXPECT_EQ(late.error->code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Number("select count(*) from raw.out"), 2);
+}
+
 TEST_F(ScriptTaskTest, SeesItsInputs) {
   auto r = Run(
       R"(test -d "$QUERN_INPUT_RAW_ORDERS/_delta_log" && test "$QUERN_INPUT_RAW_ORDERS_VERSION" = 0 && test -z "$QUERN_INPUT_RAW_PAST" && test "$X" = y)",

@@ -1,5 +1,7 @@
 #include "warehouse/warehouse.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "delta/history.h"
 #include "delta/transaction.h"
@@ -180,6 +182,18 @@ class DeltaWarehouse : public Warehouse {
       history.push_back(std::move(line));
     }
     return history;
+  }
+
+  Result<bool> HasCommitOf(const TableName& name, const std::string& dag_run, const std::string& node) override {
+    if (!QUERN_TRY(Exists(name))) return false;
+    const auto history = QUERN_TRY(History(name, -1));
+    const auto says = [](const HistoryEntry& entry, const char* key, const std::string& text) {
+      const auto found = entry.commit_info.find(key);
+      return found != entry.commit_info.end() && found->is_string() && found->get_ref<const std::string&>() == text;
+    };
+    return std::any_of(history.begin(), history.end(), [&](const HistoryEntry& entry) {
+      return says(entry, "quernDagRun", dag_run) && says(entry, "quernNode", node);
+    });
   }
 
   Result<std::optional<int64_t>> TxnVersion(const TableName& name, const std::string& app_id) override {

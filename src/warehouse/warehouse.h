@@ -141,6 +141,9 @@ class Warehouse {
   /// Last committed `txn` version of an application, or nothing. A table that does not exist has none (not an
   /// error).
   virtual Result<std::optional<int64_t>> TxnVersion(const TableName& name, const std::string& app_id) = 0;
+  /// Whether the table's history has a commit of this run and node (CommitContext). A table that does not exist has
+  /// none (not an error).
+  virtual Result<bool> HasCommitOf(const TableName& name, const std::string& dag_run, const std::string& node) = 0;
   /// All txn entries whose appId begins with `prefix`.
   virtual Result<std::map<std::string, int64_t>> Txns(const TableName& name, const std::string& prefix) = 0;
   /// Makes the table's content, schema and txn records those of `version` again, by one new commit (operation
