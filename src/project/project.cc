@@ -143,7 +143,7 @@ void Project::CheckReads(Diagnostics& diagnostics) {
       diagnostics.Add(
           Error(ErrorCode::kUnknownNode,
                 fmt::format("{} reads {}, which nothing writes and which is not in the warehouse", node.id, name))
-              .At(node.pos)
+              .At(read.pos.known() ? read.pos : node.pos)
               .Hint(hint.empty() ? "name the table as the load or script that writes it does" : hint));
     }
   }

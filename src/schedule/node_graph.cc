@@ -70,7 +70,7 @@ NodeGraph NodeGraph::Build(std::vector<Entry> entries, Diagnostics& diagnostics)
       } else {
         diagnostics.Add(
             Error(ErrorCode::kUnknownNode, fmt::format("{} depends on '{}', which is not there", node.id, id))
-                .At(node.pos)
+                .At(node.depends_on_pos.known() ? node.depends_on_pos : node.pos)
                 .Hint(DidYouMean(id, ids)));
       }
     }

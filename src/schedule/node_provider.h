@@ -32,6 +32,7 @@ enum class ReadMode {
 struct Read {
   TableRef table;
   ReadMode mode = ReadMode::kCurrent;
+  SourcePos pos{};  ///< where the user's file names the table, when it does
 };
 
 /// A node of the graph, as its provider describes it.
@@ -57,6 +58,7 @@ struct Node {
   /// (training sets of models).
   std::vector<TableRef> keeps;
   std::vector<std::string> depends_on;  ///< ids, beyond what reads and writes say
+  SourcePos depends_on_pos{};           ///< where the user's file says so, when it does
   bool gate = false;                    ///< a test: what lies downstream of all that it tests waits for it
   bool runs = true;                     ///< false for what only stands in the graph (a source, an exposure)
   std::string test_of;                  ///< for `test_name:` selection; the generic test's name

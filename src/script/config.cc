@@ -40,7 +40,8 @@ const std::vector<Yaml>& ItemsOf(const Yaml* list, const char* what, Diagnostics
 void ParseReads(const Yaml* list, const std::string& what, ScriptConfig& out, Diagnostics& diagnostics) {
   for (const auto& item : ItemsOf(list, "'reads'", diagnostics)) {
     if (!item.is_mapping()) {
-      if (auto table = ParseTable(item, diagnostics)) out.reads.push_back({*table, schedule::ReadMode::kCurrent});
+      if (auto table = ParseTable(item, diagnostics))
+        out.reads.push_back({*table, schedule::ReadMode::kCurrent, item.pos()});
       continue;
     }
     YamlMap map(item, "a read of " + what, diagnostics);
@@ -51,7 +52,7 @@ void ParseReads(const Yaml* list, const std::string& what, ScriptConfig& out, Di
     if (!name) continue;
     if (auto table = ParseTable(*name, diagnostics)) {
       out.reads.push_back(
-          {*table, as_of == "before_run" ? schedule::ReadMode::kBeforeRun : schedule::ReadMode::kCurrent});
+          {*table, as_of == "before_run" ? schedule::ReadMode::kBeforeRun : schedule::ReadMode::kCurrent, name->pos()});
     }
   }
 }
@@ -146,6 +147,7 @@ ScriptConfig ParseScript(const Yaml& node, const std::string& file, Diagnostics&
   ParseReads(map.Get("reads"), what, out, diagnostics);
   ParseWrites(map.Get("writes"), what, out, diagnostics);
   out.depends_on = map.Strings("depends_on").value_or(std::vector<std::string>());
+  out.depends_on_pos = map.PosOf("depends_on");
   if (auto text = map.String("timeout")) {
     out.timeout_text = *text;
     out.timeout = ParseDuration(*text);

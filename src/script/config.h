@@ -36,6 +36,7 @@ struct ScriptConfig {
   std::vector<schedule::Read> reads;
   std::vector<ScriptWrite> writes;
   std::vector<std::string> depends_on;
+  SourcePos depends_on_pos;
   std::optional<std::chrono::milliseconds> timeout;
   std::string timeout_text;  ///< as written: "10m"
   int retries = 0;

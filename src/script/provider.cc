@@ -40,6 +40,7 @@ std::vector<schedule::Node> ScriptProvider::Load(Diagnostics& diagnostics) {
     node.reads = script.reads;
     for (const auto& write : script.writes) node.writes.push_back(write.table);
     node.depends_on = script.depends_on;
+    node.depends_on_pos = script.depends_on_pos;
     nodes.push_back(std::move(node));
   }
   return nodes;

@@ -186,6 +186,8 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
   if (!ended.ok()) {
     std::string how = ended.end == io::ProcessResult::End::kTimedOut
                           ? fmt::format("the script did not end within its timeout of {}", config_.timeout_text)
+                      : ended.end == io::ProcessResult::End::kSignaled
+                          ? "the script was " + ended.ToString()
                           : fmt::format("the script ended with {}", ended.ToString());
     if (!tail.empty()) how += "; it last said: " + Join(std::vector<std::string>(tail.begin(), tail.end()), "\n  ");
     return Fail(ErrorCode::kScriptFailed, how);
@@ -215,8 +217,8 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
     result.rows = rows;
   }
   result.message = config_.writes.empty() ? "done"
-                                          : fmt::format("{} rows in {} {}", FormatCount(rows), open.size(),
-                                                        open.size() == 1 ? "table" : "tables");
+                                          : fmt::format("{} {} in {} {}", FormatCount(rows), rows == 1 ? "row" : "rows",
+                                                        open.size(), open.size() == 1 ? "table" : "tables");
   return result;
 }
 

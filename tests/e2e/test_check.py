@@ -74,6 +74,21 @@ def test_twelve_planted_errors_are_all_found_in_one_call(project):
     assert not wrong.warehouse.exists() or not wrong.tables()
 
 
+def test_what_a_script_names_and_nobody_knows_has_its_own_place(project):
+    wrong = project(files={"quern.yml": "name: wrong\n", "scripts/score.yml": """\
+scripts:
+  - name: score
+    command: "true"
+    depends_on: [script.scores]
+    reads:
+      - raw.order
+      - {table: raw.lost, as_of: current}
+"""})
+    answer = wrong.quern("check", expect=1)
+    for place in ("scripts/score.yml:4:", "scripts/score.yml:6:9", "scripts/score.yml:7:17"):
+        assert place in answer.text, answer
+
+
 def test_nothing_is_said_of_the_examples(project):
     for name in ("flights", "shop", "meters"):
         answer = project(name, folder=name).quern("check")
