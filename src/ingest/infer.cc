@@ -25,6 +25,7 @@ ValueSpec SpecOf(const TableConfig& config, const SourceColumn& source, const Pl
   spec.raw_sql_type = source.sql_type;
   spec.target = column.type;
   spec.inferred = column.inferred;
+  spec.guessed = column.exists && !column.fixed();
   spec.nullable = column.nullable;
   spec.zone = config.timezone;
   if (column.config != nullptr) {

@@ -95,8 +95,8 @@ class Loader {
       exists_ = true;
     }
     report_.status = LoadReport::Status::kLoaded;
-    report_.message = fmt::format("{} rows in {} {}", FormatCount(report_.rows), report_.files.size(),
-                                  report_.files.size() == 1 ? "file" : "files");
+    report_.message = fmt::format("{} {} in {} {}", FormatCount(report_.rows), report_.rows == 1 ? "row" : "rows",
+                                  report_.files.size(), report_.files.size() == 1 ? "file" : "files");
     if (report_.discarded > 0) report_.message += fmt::format(", {} discarded", FormatCount(report_.discarded));
     return std::move(report_);
   }
@@ -292,10 +292,16 @@ class Loader {
   Result<void> CheckRejects(const Source& source) {
     if (source.rejected() == 0 || config_.contract.rows == Rule::kDiscardRow) return {};
     const Reject& first = source.first_reject();
+    std::string hint = "`contract: {rows: discard_row}` puts broken rows into the quarantine";
+    if (config_.format == Format::kJsonLines && first.line == 1 && first.reason.starts_with("a JSON array")) {
+      hint = "each line must be one object, as `jq -c '.[]'` writes the elements of an array";
+    } else if (config_.format == Format::kCsv && first.reason == "invalid UTF-8" && !config_.csv.latin1) {
+      hint = "`csv: {encoding: latin-1}` reads the file as Latin-1; " + hint;
+    }
     Error error = Error(ErrorCode::kBadRow, fmt::format("a broken row: {}", first.reason))
                       .At({first.file, static_cast<int>(first.line), first.column})
                       .With("table", name_.ToString())
-                      .Hint("`contract: {rows: discard_row}` puts broken rows into the quarantine");
+                      .Hint(hint);
     if (source.rejected() > 1) error = std::move(error).With("broken rows", std::to_string(source.rejected()));
     return Fail(std::move(error));
   }
@@ -444,7 +450,9 @@ class Loader {
                                  quarantine, QuoteLiteral(options_.commit.dag_run), TimestampLiteral(options_.now)),
     });
     QUERN_TRY(End(std::move(done)));
-    if (total > 0) Warn(fmt::format("{} rows are discarded: see {}", FormatCount(total), name.ToString()));
+    if (total > 0)
+      Warn(fmt::format("{} {} discarded: see {}", FormatCount(total), total == 1 ? "row is" : "rows are",
+                       name.ToString()));
     return Step("quarantined");
   }
 
@@ -473,8 +481,24 @@ class Loader {
     return done;
   }
 
+  // A computed column that cannot be is an error of its own place, not of the statement around it.
+  Result<void> CheckExpressions(const SchemaPlan& plan, const RowsSql& rows) {
+    for (size_t i = 0; i < plan.columns.size(); ++i) {
+      const ColumnConfig* declared = plan.columns[i].config;
+      if (declared == nullptr || declared->expression.empty()) continue;
+      const auto bound = session_->Describe(rows.SelectComputed(i));
+      if (bound) continue;
+      return Fail(Error(bound.error().code(),
+                        fmt::format("the expression of column '{}': {}", declared->name, bound.error().message()))
+                      .At(declared->pos)
+                      .Hint(bound.error().hint()));
+    }
+    return {};
+  }
+
   Result<void> Write(Source& source, const SchemaPlan& plan, const RowsSql& rows, const LoadGroup& group,
                      const std::map<std::string, LoadedFile>& before, std::vector<warehouse::CommitContext::Txn> txns) {
+    QUERN_TRY(CheckExpressions(plan, rows));
     TableWriter writer(config_, *session_, table(), source, plan, rows, group, anew_, writer_columns_);
     QUERN_TRY(writer.Stage());
     if (config_.child_tables) {
@@ -507,7 +531,7 @@ class Loader {
       FileReport report{file.path, n == counts.end() ? 0 : n->second, d == discarded_.end() ? 0 : d->second};
       report_.rows += report.rows;
       report_.discarded += report.discarded;
-      Log(fmt::format("{}: {} rows{}", report.path, FormatCount(report.rows),
+      Log(fmt::format("{}: {} {}{}", report.path, FormatCount(report.rows), report.rows == 1 ? "row" : "rows",
                       report.discarded > 0 ? fmt::format(", {} discarded", FormatCount(report.discarded)) : ""));
       report_.files.push_back(std::move(report));
     }

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "ingest/load_fixture.h"
+#include "ingest/provider.h"
 
 // What is wrong with files, and what the contract makes of it.
 namespace quern::ingest {
@@ -41,6 +42,26 @@ TEST_F(BadInputTest, BrokenCsvRowsHaveTheirPlace) {
   EXPECT_FALSE(Exists());
 }
 
+TEST_F(BadInputTest, ExpressionsHaveTheirPlace) {
+  const std::string yaml = std::string(kCsv) + "\ncolumns:\n  - {name: id, type: bigint}\n  - {name: e, type: date, ";
+  ExpectFails(yaml + "expression: \"selec 1\"}", "in/1.csv", "id,x\n1,a\n",
+              {"ingest/t.yml:7:", "Q0401", "the expression of column 'e': syntax error"});
+  ExpectFails(yaml + "expression: \"idd + 1\"}", "in/1.csv", "id,x\n1,a\n",
+              {"ingest/t.yml:7:", "Q0402", "the expression of column 'e'", "id"});
+  File("ingest/t.yml",
+       "tables:\n  - name: t\n    path: in/*.csv\n    columns:\n"
+       "      - {name: e, type: date, expression: \"selec 1\"}\n"
+       "      - {name: f, type: date, expression: \"nobody_knows + 1\"}\n");
+  IngestProvider provider({.project = Folder()});
+  Diagnostics diagnostics;
+  provider.Load(diagnostics);
+  provider.Check(diagnostics);
+  ASSERT_EQ(diagnostics.errors().size(), 1u);
+  EXPECT_THAT(diagnostics.errors()[0].ToString(), HasSubstr("ingest/t.yml:5:9: error Q0401"));
+  File("in/1.csv", "id,x\n1,2026-01-31\n");
+  Ok(yaml + "expression: \"x -- as it is\"}", "2026-01-01");
+}
+
 TEST_F(BadInputTest, LoadsAgainOnceMended) {
   File("in/1.csv", "id,x\n1,a\n");
   Ok(kCsv, "2026-01-01");
@@ -70,7 +91,7 @@ TEST_F(BadInputTest, NothingIsRoundedOrCut) {
   ExpectFails(kCsv, "in/2.csv", "i,d,ts\n1,2026-01-01 10:00:00,2026-01-01\n", {"is no DATE"});
   ExpectFails(kCsv, "in/2.csv", "i,d,ts\n1,2026-01-01,yesterday\n", {"'yesterday' is no TIMESTAMP"});
   ExpectFails(kCsv, "in/2.csv", "i,d,ts\n99999999999999999999,2026-01-01,2026-01-01\n", {"is no BIGINT"});
-  File("in/2.csv", "i,d,ts\n+7,2026-01-02,2026-01-02T00:00:00Z\n8.0,2026-01-02 00:00:00,2026-01-02\n 009 ,,\n");
+  File("in/2.csv", "i,d,ts\n+7,2026-01-02,2026-01-02T00:00:00Z\n8.0,2026-01-02 00:00:00,2026-01-02\n 9 ,,\n");
   Ok(kCsv, "2029-01-01");
   EXPECT_EQ(Query("SELECT i FROM raw.t ORDER BY ALL"), "1;7;8;9");
 }

@@ -44,6 +44,21 @@ TEST_F(LoadTest, TypesAreThoseOfTheWholeInput) {
             "30001|1|3|12345678901234567890");
 }
 
+TEST_F(LoadTest, LeadingZerosAreNoNumbersInLaterFilesEither) {
+  File("in/1.csv", "id,x\n7,7.5\n");
+  Ok("path: in/*.csv\nmode: append", "2026-01-01");
+  EXPECT_EQ(Types(), "id:BIGINT x:DOUBLE");
+  File("in/2.csv", "id,x\n007,1\n");
+  EXPECT_THAT(Bad("path: in/*.csv\nmode: append", "2026-01-02"), HasSubstr("column 'id': '007' is no BIGINT"));
+  File("in/2.csv", "id,x\n8,00.5\n");
+  EXPECT_THAT(Bad("path: in/*.csv\nmode: append", "2026-01-02"), HasSubstr("column 'x': '00.5' is no DOUBLE"));
+  File("in/2.csv", "id,x\n007,0.5\n");
+  Ok("path: in/*.csv\nmode: append\ncolumns: [{name: id, type: bigint}]", "2026-01-02");
+  File("in/3.csv", "id,x\n008,0\n");
+  Ok("path: in/*.csv\nmode: append\ncontract: {data_type: evolve}", "2026-01-03");
+  EXPECT_EQ(All(), "008|0;7|0.5;7|7.5");
+}
+
 TEST_F(LoadTest, ReplaceFollowsTheFiles) {
   const char* yaml = "path: in/*.csv\nmode: replace";
   File("in/a.csv", "id\n1\n");

@@ -109,7 +109,7 @@ std::optional<std::string> CheckRowCount(const RowCheck& check, const std::vecto
                                         FormatCount(static_cast<int64_t>(median)));
   if (rows == 0 && counts.front() > 0) return "no rows arrived, and " + usual;
   if (static_cast<double>(rows) < check.min_ratio * median) {
-    return fmt::format("only {} rows arrived, and {}", FormatCount(rows), usual);
+    return fmt::format("only {} {} arrived, and {}", FormatCount(rows), rows == 1 ? "row" : "rows", usual);
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "engine/duckdb/database.h"
 #include "ingest/load.h"
 
 namespace quern::ingest {
@@ -155,7 +156,33 @@ std::vector<schedule::Node> IngestProvider::Load(Diagnostics& diagnostics) {
   return nodes;
 }
 
+namespace {
+
+// What their columns are is known when files are there; that they are SQL at all is known now.
+Result<void> CheckSyntax(const std::vector<TableConfig>& tables, Diagnostics& diagnostics) {
+  std::unique_ptr<engine::DuckDatabase> db;
+  std::unique_ptr<engine::Connection> connection;
+  for (const TableConfig& table : tables) {
+    for (const ColumnConfig& column : table.columns) {
+      if (column.expression.empty()) continue;
+      if (!connection) {
+        db = QUERN_TRY(engine::DuckDatabase::Open({.threads = 1}));
+        connection = QUERN_TRY(db->Connect());
+      }
+      const auto bound = connection->Describe(fmt::format("SELECT (\n{}\n)", column.expression));
+      if (bound || bound.error().code() != ErrorCode::kSqlSyntax) continue;
+      diagnostics.Add(Error(ErrorCode::kSqlSyntax,
+                            fmt::format("the expression of column '{}': {}", column.name, bound.error().message()))
+                          .At(column.pos));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 void IngestProvider::Check(Diagnostics& diagnostics) {
+  diagnostics.Check(CheckSyntax(tables_, diagnostics));
   if (tables_.empty() || !options_.warehouse) return;
   std::error_code error;
   if (!fs::exists(options_.warehouse_root, error)) return;  // nothing has been loaded yet

@@ -28,7 +28,7 @@ class IngestProvider : public schedule::NodeProvider {
 
   std::string_view name() const override { return "ingest"; }
   std::vector<schedule::Node> Load(Diagnostics& diagnostics) override;
-  /// Looks at the tables that exist: keys, partitions and declared types that do not go with them.
+  /// Looks at expressions, and at the tables that exist: keys, partitions and declared types that do not go with them.
   void Check(Diagnostics& diagnostics) override;
   Result<void> BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) override;
   Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node,

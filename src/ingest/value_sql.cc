@@ -49,7 +49,8 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
       const std::string same = fmt::format("coalesce(CAST({} AS VARCHAR) = {}, false)", out.value, text);
       out.ok = spec.inferred ? same
                              : fmt::format("{} OR ({} AND regexp_full_match({}, {}))", same, NotNull(out.value), text,
-                                           QuoteLiteral(R"(\s*[+-]?[0-9]+(\.0*)?\s*)"));
+                                           QuoteLiteral(spec.guessed ? R"(\s*[+-]?(0|[1-9][0-9]*)(\.0*)?\s*)"
+                                                                     : R"(\s*[+-]?[0-9]+(\.0*)?\s*)"));
       break;
     }
     case Kind::kFloat:
@@ -57,6 +58,8 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
       out.ok = spec.inferred ? fmt::format("regexp_full_match({}, {}) AND {}", text, QuoteLiteral(kPlainDouble),
                                            NotNull(out.value))
                              : NotNull(out.value);
+      if (spec.guessed)
+        out.ok = fmt::format("{} AND NOT regexp_matches({}, {})", out.ok, text, QuoteLiteral(R"(^\s*[+-]?0[0-9])"));
       break;
     case Kind::kBoolean:
       out.ok = spec.inferred ? fmt::format("lower({}) IN ('true', 'false')", text) : NotNull(out.value);

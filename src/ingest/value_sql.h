@@ -21,6 +21,7 @@ struct ValueSpec {
   std::string raw_sql_type;  ///< of kTyped as the engine prints it: unsigned numbers, TIME, ...
   Type target;
   bool inferred = false;  ///< the target was guessed from these very values: only what reads back equal fits
+  bool guessed = false;   ///< the target was guessed from earlier values: leading zeros are part of a code here too
   std::string format;     ///< strptime's
   TimeZone zone = TimeZone::Utc();
   bool nullable = true;

@@ -73,7 +73,7 @@ std::string RowsSql::Condition() const {
   return condition;
 }
 
-std::string RowsSql::Select(const std::string& extra) const {
+std::string RowsSql::Assemble(const std::string& extra, std::optional<size_t> computed) const {
   const bool computes = Computes(config_);
   std::string select;
   std::string outer;
@@ -83,7 +83,9 @@ std::string RowsSql::Select(const std::string& extra) const {
     const std::string name = QuoteIdentifier(column.name);
     const ColumnConfig* declared = plan_.columns[i].config;
     if (declared != nullptr && !declared->expression.empty()) {
-      add(outer, fmt::format("CAST(({}) AS {}) AS {}", declared->expression, column.type, name));
+      // On lines of its own: a comment in it ends there.
+      if (!computed || *computed == i)
+        add(outer, fmt::format("CAST((\n{}\n) AS {}) AS {}", declared->expression, column.type, name));
       continue;
     }
     std::string value = column.sql.value;
@@ -93,14 +95,14 @@ std::string RowsSql::Select(const std::string& extra) const {
       if (column.on_bad == OnBad::kNull) value = fmt::format("CASE WHEN {} THEN {} END", column.sql.ok, value);
     }
     add(select, fmt::format("{} AS {}", value, name));
-    add(outer, name);
+    if (!computed) add(outer, name);
   }
   if (config_.metadata_columns) {
     for (const auto& [name, value] : {std::pair<std::string_view, std::string>{kFileColumn, "quern_f"},
                                       {kRunColumn, QuoteLiteral(run_)},
                                       {kLoadedAtColumn, TimestampLiteral(now_)}}) {
       add(select, fmt::format("{} AS {}", value, name));
-      add(outer, std::string(name));
+      if (!computed) add(outer, std::string(name));
     }
   }
   if (!extra.empty()) {

@@ -41,7 +41,9 @@ class RowsSql {
   /// Names and types of what Select() gives, Quern's own columns included.
   std::vector<OutputColumn> Output() const;
   /// The good rows. `extra` is appended to the inner select ("quern_f, quern_l"), and to the outer one.
-  std::string Select(const std::string& extra = "") const;
+  std::string Select(const std::string& extra = "") const { return Assemble(extra, {}); }
+  /// Select() of nothing but one computed column, by its place in columns().
+  std::string SelectComputed(size_t planned) const { return Assemble("", planned); }
   /// SELECT of file, line, column_name, reason, content of the rows that Select() leaves out; "" when it leaves out
   /// none.
   std::string Discarded() const;
@@ -49,6 +51,8 @@ class RowsSql {
   std::string Condition() const;
 
  private:
+  std::string Assemble(const std::string& extra, std::optional<size_t> computed) const;
+
   const TableConfig& config_;
   const Source& source_;
   const SchemaPlan& plan_;
