@@ -26,7 +26,7 @@ class Scheduler {
     RunStore* store = nullptr;
     int parallel = 1;  ///< schedules that may run at once
     /// Longest wait before the database is looked at again (another process may have retried a run).
-    std::chrono::milliseconds look_again{60'000};
+    std::chrono::milliseconds look_again{5'000};
   };
   Scheduler(std::vector<Schedule> schedules, Options options, RunInterval run, Resume resume = {});
   ~Scheduler();
