@@ -1,3 +1,5 @@
+#include <set>
+
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/table_text.h"
@@ -132,6 +134,16 @@ int RunLs(Invocation& invocation) {
       invocation.terminal.Out(node.path.generic_string());
     } else {
       table.Add({node.id, node.kind, node.materialized, Join(node.tags, ","), node.path.generic_string()});
+    }
+  }
+  if (kind) {
+    std::set<std::string> kinds;
+    for (NodeIndex i = 0; i < graph.size(); ++i) kinds.insert(graph.node(i).kind);
+    if (!kinds.empty() && !kinds.contains(*kind)) {
+      std::vector<std::string> names(kinds.begin(), kinds.end());
+      auto hint = DidYouMean(*kind, names);
+      Warn(invocation, {Error(ErrorCode::kSelector, fmt::format("no node is of the kind '{}'", *kind))
+                            .Hint(hint.empty() ? "there are: " + Join(names, ", ") : hint)});
     }
   }
   if (form == "json") invocation.PrintJson({{"nodes", list}});

@@ -389,7 +389,14 @@ int RunBackfill(Invocation& invocation) {
         Error(ErrorCode::kUsage, fmt::format("schedule '{}' has no start: say --from DATE", chosen->schedule->name)));
   }
   if (!to) to = invocation.clock->Now();
-  if (*to < *from) return invocation.Failed(Error(ErrorCode::kUsage, "--to lies before --from"));
+  if (*to < *from) {
+    auto date = [&](Timestamp at) { return FormatShort(timetable.zone().ToLocal(at)); };
+    bool asked_from = invocation.args.Get("from").has_value(), asked_to = invocation.args.Get("to").has_value();
+    return invocation.Failed(
+        Error(ErrorCode::kUsage,
+              fmt::format("{} lies before {}", asked_to ? "--to" : "the end of the schedule, " + date(*to) + ",",
+                          asked_from ? "--from" : "the start of the schedule, " + date(*from))));
+  }
   return PlayIntervals(invocation, *project, *chosen->schedule, chosen->work, *from, *to,
                        invocation.args.Flag("verbose") ? Progress::Detail::kEveryNode : Progress::Detail::kTroubleOnly);
 }

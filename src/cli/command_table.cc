@@ -43,6 +43,8 @@ Error WithNearest(const Error& error, Warehouse& warehouse, const TableName& tab
   if (!listed) return error;
   std::vector<std::string> names;
   for (const auto& entry : *listed) names.push_back(entry.name.ToString());
+  if (std::any_of(names.begin(), names.end(), [&](const auto& n) { return EqualsIgnoreCase(n, table.ToString()); }))
+    return error;
   auto hint = DidYouMean(table.ToString(), names);
   return Error(error).Hint(hint.empty() ? "quern table list shows what is there" : hint);
 }
@@ -250,12 +252,51 @@ int RunTableList(Invocation& invocation) {
   return code;
 }
 
+namespace {
+
+// The view of that name as it is called, when there is one.
+Result<std::optional<TableName>> FindView(Warehouse& warehouse, const TableName& name) {
+  for (const auto& entry : QUERN_TRY(warehouse.List())) {
+    if (entry.kind == Warehouse::Kind::kView && EqualsIgnoreCase(entry.name.ToString(), name.ToString()))
+      return entry.name;
+  }
+  return std::nullopt;
+}
+
+Result<void> ShowView(Invocation& invocation, Warehouse& warehouse, const TableName& name) {
+  auto session = QUERN_TRY(warehouse.NewSession());
+  auto columns = QUERN_TRY(
+      session->Describe(fmt::format("SELECT * FROM {}.{}", QuoteIdentifier(name.schema), QuoteIdentifier(name.table))));
+  Json list = Json::array();
+  TextTable table{.columns = {{"column"}, {"type"}}, .rows = {}};
+  for (const auto& column : columns) {
+    list.push_back({{"name", column.name}, {"type", column.type}});
+    table.Add({column.name, column.type});
+  }
+  if (invocation.json()) {
+    invocation.PrintJson({{"name", name.ToString()}, {"kind", "view"}, {"columns", list}});
+    return {};
+  }
+  auto& terminal = invocation.terminal;
+  terminal.Out(fmt::format("{}  {}\n", terminal.Paint(Fit("view", 12), Colour::kGrey), name.ToString()));
+  terminal.OutRaw(DrawPlain(table, terminal.width(), terminal));
+  return {};
+}
+
+}  // namespace
+
 int RunTableShow(Invocation& invocation) {
   return WithTable(invocation, [&](OpenedWarehouse& opened, const TableName& name) -> Result<void> {
+    if (auto view = QUERN_TRY(FindView(opened.get(), name))) return ShowView(invocation, opened.get(), *view);
     auto version = QUERN_TRY(VersionOption(invocation, "version"));
     auto info = QUERN_TRY(opened.get().Describe(name, version));
+    // What the newest version remembers: effects of intervals by run and node, and files that were loaded.
+    std::map<std::string, int64_t> recorded;
+    if (!version) recorded = QUERN_TRY(opened.get().Txns(name, ""));
     if (invocation.json()) {
-      invocation.PrintJson(InfoJson(info));
+      auto object = InfoJson(info);
+      if (!version) object["txns"] = recorded;
+      invocation.PrintJson(object);
       return {};
     }
     auto& terminal = invocation.terminal;
@@ -274,6 +315,15 @@ int RunTableShow(Invocation& invocation) {
     line("protocol", fmt::format("reader {}, writer {}", info.min_reader_version, info.min_writer_version));
     line("features", Join(info.features, ", "));
     for (const auto& [key, value] : info.properties) line("property", key + " = " + value);
+    int64_t remembered = 0;
+    for (const auto& [app, number] : recorded) {
+      if (app.starts_with("quern/")) {
+        line("holds", fmt::format("{} up to {}", app.substr(6), FormatUtc(FromMicros(number * 1000))));
+      }
+      if (app.starts_with("quern-file/")) ++remembered;
+    }
+    if (remembered > 0)
+      line("remembers", fmt::format("{} loaded {}", FormatCount(remembered), remembered == 1 ? "file" : "files"));
     TextTable columns{.columns = {{"column"}, {"type"}, {"nullable"}}, .rows = {}};
     for (size_t i = 0; i < info.columns.size(); ++i) {
       columns.Add(

@@ -40,7 +40,7 @@ Layout Plan(const TextTable& table, const std::vector<std::vector<std::string>>&
   Layout out;
   std::vector<size_t> natural;
   for (size_t c = 0; c < table.columns.size(); ++c) {
-    size_t w = std::max<size_t>(1, DisplayWidth(table.columns[c].name));
+    size_t w = std::max<size_t>(1, DisplayWidth(OneLine(table.columns[c].name)));
     for (const auto& row : cells) w = std::max(w, DisplayWidth(row[c]));
     natural.push_back(w);
     out.shown.push_back(c);
@@ -108,7 +108,7 @@ std::string Draw(const TextTable& table, int width, const Terminal& terminal) {
   out += "│";
   for (size_t i = 0; i < layout.shown.size(); ++i) {
     const auto& column = table.columns[layout.shown[i]];
-    out += " " + terminal.Paint(Fit(column.name, layout.widths[i], column.right), Colour::kBold) + " │";
+    out += " " + terminal.Paint(Fit(OneLine(column.name), layout.widths[i], column.right), Colour::kBold) + " │";
   }
   out += "\n" + line("├", "┼", "┤");
   for (size_t r = 0; r < cells.size(); ++r) {
@@ -146,7 +146,7 @@ std::string DrawPlain(const TextTable& table, int width, const Terminal& termina
     while (!line.empty() && line.back() == ' ') line.pop_back();
     out += line + "\n";
   };
-  add([&](size_t c) { return table.columns[c].name; }, Colour::kGrey);
+  add([&](size_t c) { return OneLine(table.columns[c].name); }, Colour::kGrey);
   for (const auto& row : cells) add([&](size_t c) { return row[c]; }, Colour::kNone);
   return out + HiddenNote(table, layout, terminal);
 }

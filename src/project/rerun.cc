@@ -103,7 +103,7 @@ Result<std::optional<UndoPoint>> FindUndoPoint(const std::string& table, const s
             .With("table", table)
             .Hint(fmt::format(
                 "look at it with quern table history {}; to give it up, restore the table yourself: quern "
-                "table restore {} {}",
+                "table restore {} --version {}",
                 table, table, first == 0 ? std::string("VERSION") : std::to_string(line[first - 1]->version))));
   }
   return UndoPoint{first == 0 ? std::optional<int64_t>() : line[first - 1]->version};
