@@ -251,6 +251,64 @@ std::vector<CommandSpec> TableCommands() {
   return out;
 }
 
+std::vector<CommandSpec> ModelCommands() {
+  const PositionalSpec model = {"MODEL", "a model of ml/*.yml", true, false};
+  const Options shared = kProject + kJsonOutput + kGeneral;
+  const Options reason = {{"--reason", Arity::kOne, "TEXT", "why; kept with the decision", {}}};
+  std::vector<CommandSpec> out;
+  out.push_back({.name = "model list",
+                 .summary = "List the models, their champions and how good these are",
+                 .options = shared,
+                 .run = RunModelList});
+  out.push_back({.name = "model show",
+                 .summary = "Show a model's versions: aliases, run, training, reason",
+                 .positionals = {model},
+                 .options = shared,
+                 .run = RunModelShow});
+  out.push_back({.name = "model compare",
+                 .summary = "Compare runs of a model side by side: metrics and parameters",
+                 .about = "Without runs: the candidates of the newest training.",
+                 .positionals = {model, {"RUN", "run id or its beginning, version, alias", false, true}},
+                 .options = shared,
+                 .examples = {{"quern model compare late_arrival champion previous", "this one and the one before"}},
+                 .run = RunModelCompare});
+  out.push_back({.name = "model best",
+                 .summary = "Find the best run of a model by a metric",
+                 .positionals = {model},
+                 .options = Options{{"--metric", Arity::kOne, "NAME", "default: the one that promotion goes by", {}},
+                                    {"--run", Arity::kOne, "DAG_RUN", "only trainings of that DAG run", {}}} +
+                            shared,
+                 .run = RunModelBest});
+  out.push_back({.name = "model promote",
+                 .summary = "Make a run's model, or a version, the champion",
+                 .about = "The former champion becomes `previous`. The decision is kept in the model's table of "
+                          "decisions, with who made it.",
+                 .positionals = {model, {"RUN", "run id or its beginning, version, alias", true, false}},
+                 .options = reason + shared,
+                 .run = RunModelPromote});
+  out.push_back({.name = "model rollback",
+                 .summary = "Make the previous champion the champion again",
+                 .positionals = {model},
+                 .options = reason + shared,
+                 .run = RunModelRollback});
+  out.push_back(
+      {.name = "model reproduce",
+       .summary = "Train a run again from its recorded data, and compare",
+       .about =
+           "Compares the data's digest, the query, the parameters, the library, the metrics and the model's bytes, "
+           "and says which differ. Ends with 1 when one does. A training's parent run stands for all its candidates.",
+       .positionals = {{"RUN", "run id or its beginning; version or alias with --model", true, false}},
+       .options = Options{{"--model", Arity::kOne, "MODEL", "whose version or alias RUN is", {}}} + shared,
+       .examples = {{"quern model reproduce champion", "when the project has one model"}},
+       .run = RunModelReproduce});
+  out.push_back({.name = "model verify",
+                 .summary = "Check that the training set of every version is still there",
+                 .positionals = {{"MODEL", "only this model", false, false}},
+                 .options = shared,
+                 .run = RunModelVerify});
+  return out;
+}
+
 std::vector<CommandSpec> OtherCommands() {
   std::vector<CommandSpec> out;
   out.push_back(
@@ -320,7 +378,7 @@ std::vector<CommandSpec> OtherCommands() {
 const std::vector<CommandSpec>& Commands() {
   static const std::vector<CommandSpec> commands = [] {
     std::vector<CommandSpec> all;
-    for (auto make : {ProjectCommands, LookingCommands, TableCommands, OtherCommands}) {
+    for (auto make : {ProjectCommands, LookingCommands, TableCommands, ModelCommands, OtherCommands}) {
       for (auto& command : make()) all.push_back(std::move(command));
     }
     return all;

@@ -1,9 +1,20 @@
 #include "cli/workspace.h"
 #include "dbt/provider.h"
 #include "ingest/provider.h"
+#include "ml/provider.h"
 #include "script/provider.h"
 
 namespace quern::cli {
+
+ml::ProviderOptions ModelOptions(project::Project& project) {
+  const auto beside_state = project.target().state.parent_path();
+  return {.project = project.root(),
+          .package = project.config().name,
+          .environments = beside_state / "envs",
+          .work = beside_state / "work",
+          .warehouse = [&project] { return project.warehouse(); },
+          .tracking = [&project] { return project.tracking(); }};
+}
 
 Result<void> AddProviders(project::Project& project, const Invocation& invocation) {
   auto warehouse = [&project] { return project.warehouse(); };
@@ -20,6 +31,7 @@ Result<void> AddProviders(project::Project& project, const Invocation& invocatio
                                                                      .environments = beside_state / "envs",
                                                                      .work = beside_state / "work",
                                                                      .warehouse = warehouse}));
+  project.AddProvider(std::make_unique<ml::MlProvider>(ModelOptions(project)));
   if (const auto& folder = project.config().dbt_project) {
     auto prefix = folder->lexically_relative(project.root()).generic_string();
     dbt::ProviderOptions options{.project_root = project.root(),

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "cli/invocation.h"
+#include "ml/nodes/services.h"
 #include "project/project.h"
 
 namespace quern::cli {
@@ -35,6 +36,9 @@ class OpenedWarehouse {
 
 /// "schema.table" as the user writes it. Errors: kUsage.
 Result<warehouse::TableName> ParseTableName(const std::string& text);
+
+/// What the models of a project need.
+ml::ProviderOptions ModelOptions(project::Project& project);
 
 /// Adds what makes nodes (ingest, dbt, scripts) to a project.
 Result<void> AddProviders(project::Project& project, const Invocation& invocation);

@@ -61,6 +61,8 @@ struct DatasetConfig {
   std::vector<Named> categorical;
   std::vector<JoinConfig> joins;
   LeakageMode leakage = LeakageMode::kWarn;
+  std::optional<Span> label_delay;  ///< how much later than its row a label comes: what candidates are judged on, and
+                                    ///< the frames before it, are earlier by this
   SourcePos pos;
 };
 

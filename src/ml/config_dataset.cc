@@ -174,6 +174,7 @@ DatasetConfig ReadDataset(const Yaml& node, const std::string& model, const Conf
     if (mode == "fail") out.leakage = LeakageMode::kFail;
     if (mode == "off") out.leakage = LeakageMode::kOff;
   }
+  if (const Yaml* delay = map.Get("label_delay")) out.label_delay = reader.PositiveSpan(*delay, "label_delay");
   map.Finish();
   CheckNames(out, model, reader);
   return out;

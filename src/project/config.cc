@@ -56,6 +56,8 @@ Target ReadTarget(const std::string& name, const Yaml& node, const fs::path& roo
   YamlMap map(node, fmt::format("target '{}'", name), diagnostics);
   out.warehouse = LocalPath(map, "warehouse", "warehouse", root, diagnostics);
   out.state = LocalPath(map, "state", ".quern/state.db", root, diagnostics);
+  out.tracking = LocalPath(map, "tracking", ".quern/mlflow.db", root, diagnostics);
+  out.artifacts = LocalPath(map, "artifacts", ".quern/artifacts", root, diagnostics);
   if (auto threads = map.Int("threads")) {
     if (*threads < 1 || *threads > 1024) {
       diagnostics.Add(

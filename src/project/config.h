@@ -17,6 +17,8 @@ struct Target {
   std::string name;
   std::filesystem::path warehouse;  ///< absolute
   std::filesystem::path state;      ///< absolute; the metadata database's file
+  std::filesystem::path tracking;   ///< absolute; the tracking database's file, in MLflow's schema
+  std::filesystem::path artifacts;  ///< absolute; where runs keep models and other files
   int threads = 0;                  ///< 0: as many as cores
   std::string memory_limit;         ///< "800MB"; "" leaves the engine's default
   SourcePos pos;

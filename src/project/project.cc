@@ -229,6 +229,21 @@ Result<warehouse::Warehouse*> Project::warehouse() {
   return warehouse_.get();
 }
 
+Result<tracking::Store*> Project::tracking() {
+  std::lock_guard lock(tracking_mutex_);
+  if (!tracking_) {
+    tracking_ = QUERN_TRY(tracking::Store::Open(
+        {.path = target_.tracking.string(), .artifact_root = target_.artifacts, .clock = options_.clock}));
+  }
+  return tracking_.get();
+}
+
+Result<tracking::Store*> Project::tracking_if_any() {
+  std::error_code ignored;
+  if (!fs::exists(target_.tracking, ignored)) return nullptr;
+  return tracking();
+}
+
 Result<schedule::RunStore*> Project::runs() {
   if (store_ && !store_read_only_) return store_.get();
   store_.reset();

@@ -7,6 +7,7 @@
 #include "schedule/node_graph.h"
 #include "schedule/run_store.h"
 #include "schedule/runner.h"
+#include "tracking/store.h"
 #include "warehouse/warehouse.h"
 
 namespace quern::project {
@@ -67,6 +68,10 @@ class Project {
 
   /// The warehouse, opened by the first call. Thread-safe.
   Result<warehouse::Warehouse*> warehouse();
+  /// The tracking database, opened (and made) by the first call. Thread-safe.
+  Result<tracking::Store*> tracking();
+  /// As tracking(), but null when nothing was ever tracked, and nothing is made.
+  Result<tracking::Store*> tracking_if_any();
   /// The history of runs; makes the metadata database when it is not there.
   Result<schedule::RunStore*> runs();
   /// As runs(), but null when nothing was ever recorded, and nothing is made.
@@ -87,6 +92,8 @@ class Project {
   schedule::NodeGraph graph_;
   std::mutex warehouse_mutex_;
   std::unique_ptr<warehouse::Warehouse> warehouse_;
+  std::mutex tracking_mutex_;
+  std::unique_ptr<tracking::Store> tracking_;
   std::unique_ptr<state::Database> database_;
   std::unique_ptr<schedule::RunStore> store_;
   bool store_read_only_ = false;

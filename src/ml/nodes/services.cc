@@ -1,0 +1,281 @@
+#include "ml/nodes/services.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/ids.h"
+#include "base/text.h"
+#include "io/files.h"
+#include "ml/model/model_folder.h"
+#include "ml/model/script_trainer.h"
+#include "tracking/artifacts.h"
+
+namespace quern::ml {
+namespace fs = std::filesystem;
+
+using schedule::TaskResult;
+using schedule::TaskStatus;
+
+Task TaskOf(TaskType type) {
+  switch (type) {
+    case TaskType::kMulticlass:
+      return Task::kMulticlass;
+    case TaskType::kRegression:
+      return Task::kRegression;
+    case TaskType::kClassification:
+      break;
+  }
+  return Task::kBinary;
+}
+
+std::string QuoteTable(const schedule::TableRef& table) {
+  return QuoteIdentifier(table.schema) + "." + QuoteIdentifier(table.table);
+}
+
+std::string QuoteColumns(const std::vector<std::string>& columns) {
+  std::vector<std::string> quoted;
+  for (const auto& column : columns) quoted.push_back(QuoteIdentifier(column));
+  return Join(quoted, ", ");
+}
+
+std::string InstantSql(Timestamp t) {
+  return "TIMESTAMPTZ " + QuoteLiteral(FormatUtc(t));
+}
+
+std::string Sql(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? fmt::format("{:e}::DOUBLE", *value) : "NULL::DOUBLE";
+}
+std::string Sql(int64_t value) {
+  return fmt::format("{}::BIGINT", value);
+}
+std::string Sql(bool value) {
+  return value ? "true" : "false";
+}
+std::string Sql(const std::string& value) {
+  return QuoteLiteral(value);
+}
+std::string Sql(const char* value) {
+  return QuoteLiteral(value);
+}
+std::string SqlOf(const Json& value) {
+  return value.is_null() ? "NULL::VARCHAR" : QuoteLiteral(value.dump());
+}
+
+std::string PeriodName(const Interval& interval, const TimeZone& zone) {
+  return fmt::format("{} to {}", FormatShort(zone.ToLocal(interval.start)), FormatShort(zone.ToLocal(interval.end)));
+}
+
+Json ToJson(const DummyModel& dummy) {
+  return {{"positive_share", dummy.positive_share}, {"class_shares", dummy.class_shares}, {"mean", dummy.mean}};
+}
+
+DummyModel DummyFromJson(const Json& json) {
+  DummyModel out;
+  if (!json.is_object()) return out;
+  out.positive_share = json.value("positive_share", 0.0);
+  out.mean = json.value("mean", 0.0);
+  if (json.contains("class_shares") && json["class_shares"].is_object())
+    out.class_shares = json["class_shares"].get<std::map<std::string, double>>();
+  return out;
+}
+
+// ---- one node's work
+
+warehouse::CommitContext NodeWork::CommitContext() const {
+  warehouse::CommitContext commit;
+  commit.dag_run = run().dag_run;
+  commit.node = context_.node->id;
+  commit.git_commit = run().git_commit;
+  commit.logical_date = run().logical_date;
+  return commit;
+}
+
+Result<std::unique_ptr<warehouse::Session>> NodeWork::Session(const std::vector<schedule::TableRef>& tables) {
+  warehouse::Warehouse* house = QUERN_TRY(warehouse());
+  auto session = QUERN_TRY(house->NewSession());
+  auto commit = CommitContext();
+  for (const auto& table : tables) {
+    commit.txns.push_back(
+        {{table.schema, table.table}, schedule::EffectAppId(run(), context_.node->id), schedule::EffectVersion(run())});
+  }
+  session->SetContext(std::move(commit));
+  return session;
+}
+
+Result<bool> NodeWork::IsDone(const schedule::TableRef& table) {
+  if (run().full_refresh) return false;
+  warehouse::Warehouse* house = QUERN_TRY(warehouse());
+  auto done =
+      QUERN_TRY(house->TxnVersion({table.schema, table.table}, schedule::EffectAppId(run(), context_.node->id)));
+  return done && *done >= schedule::EffectVersion(run());
+}
+
+Result<std::optional<BoundDataset>> NodeWork::Bind(engine::Connection& connection, std::string* why) {
+  Diagnostics diagnostics;
+  std::optional<std::string> missing;
+  auto bound = BindDataset(model_, connection, diagnostics, &missing);
+  if (!diagnostics.ok()) return Fail(diagnostics.errors().front());
+  if (missing) {
+    *why = fmt::format("{} is not there yet", *missing);
+    return std::nullopt;
+  }
+  if (!bound) return Fail(Error(ErrorCode::kModelConfig, "the dataset cannot be bound").At(model_.dataset.pos));
+  return bound;
+}
+
+Json NodeWork::ValuesOf(std::string_view kind) const {
+  if (!context_.values) return Json::object();
+  auto values = context_.values(model_.node(kind));
+  return values && values->is_object() ? *values : Json::object();
+}
+
+Result<ModelInUse> NodeWork::Open(const tracking::ModelVersion& version) {
+  ModelInUse out;
+  out.version = version;
+  const auto& uri = version.storage_location.empty() ? version.source : version.storage_location;
+  auto folder = tracking::PathOfUri(uri);
+  if (!folder) {
+    return Fail(Error(ErrorCode::kModelFile, fmt::format("version {} of {} lies at {}, which is no local folder",
+                                                         version.version, version.model, uri))
+                    .With("model", version.model));
+  }
+  out.folder = *folder;
+  // The run's own record lies beside the model's folder.
+  const fs::path record = folder->parent_path() / "training.json";
+  std::error_code error;
+  if (fs::exists(record, error)) {
+    out.training = QUERN_TRY(ParseJson(QUERN_TRY(io::ReadFile(record)), record.string()));
+    if (out.training.contains("interval_end") && out.training["interval_end"].is_string()) {
+      auto until = ParseTimestamp(out.training["interval_end"].get<std::string>(), TimeZone::Utc());
+      if (until) out.trained_until = *until;
+    }
+  }
+  if (!out.trained_until) out.trained_until = version.created;
+  return out;
+}
+
+Result<std::optional<ModelInUse>> NodeWork::Champion() {
+  tracking::Store* store = QUERN_TRY(tracking());
+  auto version = QUERN_TRY(store->FindVersionByAlias(model_.name, std::string(tracking::kChampion)));
+  if (!version) return std::nullopt;
+  return std::optional<ModelInUse>(QUERN_TRY(Open(*version)));
+}
+
+// ---- scoring
+
+struct Scorer::State {
+  engine::Connection* connection = nullptr;
+  std::string function;
+  std::shared_ptr<const LoadedModel> model;  // null: a model of another flavor
+  std::shared_ptr<ScoringCounts> counts;
+  MlflowScoring mlflow;
+  std::vector<fs::path> files;  // that Python wrote
+
+  ~State() {
+    for (const auto& file : files) {
+      std::error_code ignored;
+      fs::remove(file, ignored);
+    }
+  }
+};
+
+Scorer::Scorer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Scorer::Scorer(Scorer&&) noexcept = default;
+Scorer& Scorer::operator=(Scorer&&) noexcept = default;
+Scorer::~Scorer() = default;
+
+Result<Scorer> Scorer::Open(engine::Connection& connection, const fs::path& folder, const std::string& name,
+                            const ProviderOptions& options, const ModelConfig& model, Task task,
+                            schedule::TaskContext* context) {
+  auto state = std::make_unique<State>();
+  state->connection = &connection;
+  if (QUERN_TRY(ModelKindOf(folder)) == ModelKind::kXgboost) {
+    state->model = QUERN_TRY(LoadedModel::Load(folder));
+    state->counts = std::make_shared<ScoringCounts>(state->model->spec().features.size());
+    state->function = "quern_score_" + name;
+    QUERN_TRY(CreateScoringFunction(connection, state->function, state->model, {.counts = state->counts}));
+    return Scorer(std::move(state));
+  }
+  auto& mlflow = state->mlflow;
+  mlflow.model_folder = folder;
+  mlflow.environments = options.environments;
+  mlflow.work = options.work;
+  if (model.train.script) {
+    mlflow.trainer.requirements =
+        model.train.script->requirements.empty() ? fs::path() : options.project / model.train.script->requirements;
+    mlflow.trainer.requirements_name = model.train.script->requirements.generic_string();
+    mlflow.trainer.timeout = model.train.script->timeout;
+  } else {
+    mlflow.trainer.requirements = folder / "requirements.txt";
+    mlflow.trainer.requirements_name = (folder / "requirements.txt").string();
+  }
+  for (const auto& feature : model.dataset.features) mlflow.features.push_back(feature.name);
+  mlflow.task = task;
+  mlflow.threshold = model.predict.threshold;
+  if (context) {
+    mlflow.cancellation = context->cancellation;
+    if (context->log) mlflow.log = [log = context->log](std::string_view line) { log->Line(line); };
+  }
+  return Scorer(std::move(state));
+}
+
+Result<std::string> Scorer::Predictions(const std::string& query, const std::vector<std::string>& columns) {
+  if (state_->model) return PredictionQuery(state_->model->spec(), state_->function, query, columns);
+  auto file = QUERN_TRY(ScoreWithMlflow(*state_->connection, state_->mlflow, query, columns));
+  state_->files.push_back(file);
+  return fmt::format("SELECT * FROM read_parquet({})", QuoteLiteral(file.string()));
+}
+
+const std::vector<std::string>& Scorer::classes() const {
+  return state_->model ? state_->model->spec().classes : state_->mlflow.classes;
+}
+
+Task Scorer::task() const {
+  return state_->model ? state_->model->spec().task : state_->mlflow.task;
+}
+
+std::map<std::string, int64_t> Scorer::Unseen() const {
+  std::map<std::string, int64_t> out;
+  if (!state_->model) return out;
+  const auto& features = state_->model->spec().features;
+  for (size_t i = 0; i < features.size(); ++i) {
+    if (auto n = state_->counts->unseen(i)) out[features[i].name] = n;
+  }
+  return out;
+}
+
+// ---- results
+
+TaskResult NothingToDo(std::string why, Json values) {
+  TaskResult result;
+  result.status = TaskStatus::kNoOp;
+  result.message = std::move(why);
+  result.values = std::move(values);
+  return result;
+}
+
+TaskResult FailedTask(Error error, const ModelConfig& model, const std::string& node) {
+  TaskResult failed;
+  failed.status = TaskStatus::kFailed;
+  failed.message = error.message();
+  switch (error.code()) {
+    case ErrorCode::kModelConfig:
+    case ErrorCode::kExpression:
+    case ErrorCode::kTrainingData:
+    case ErrorCode::kModelFile:
+    case ErrorCode::kSqlBind:
+    case ErrorCode::kSqlSyntax:
+    case ErrorCode::kTrackingSchema:
+    case ErrorCode::kUnknownKey:
+    case ErrorCode::kWrongType:
+      failed.retryable = false;
+      break;
+    default:
+      break;
+  }
+  failed.error = std::move(error).At(model.pos).With("node", node);
+  return failed;
+}
+
+}  // namespace quern::ml
