@@ -149,5 +149,17 @@ TEST_F(ProjectTest, RunIsRecordedAndSummarised) {
   EXPECT_EQ((*store)->LastTimes()->at("model.a").rows, 3);
 }
 
+TEST_F(ProjectTest, SeedsAreNoRowsIn) {
+  auto seed = Make("seed", "countries");
+  schedule::RunReport report;
+  report.state = "success";
+  auto& task = report.tasks.emplace_back();
+  task.node = &seed;
+  task.state = "success";
+  task.result.rows = 6;
+  EXPECT_EQ(Summarise(report).rows_in, 0);
+  EXPECT_EQ(Summarise(report).loads, 1);
+}
+
 }  // namespace
 }  // namespace quern::project

@@ -25,7 +25,7 @@ void Count(const schedule::FinishedTask& task, RunSummary& out) {
     ++(task.state == "warned" ? out.tests_warned : out.tests_passed);
   } else if (kind == "ingest" || kind == "seed") {
     ++out.loads;
-    out.rows_in += task.result.rows.value_or(0);
+    if (kind == "ingest") out.rows_in += task.result.rows.value_or(0);
   } else if (kind == "script") {
     ++out.scripts_run;
   } else {

@@ -10,7 +10,7 @@ namespace quern::project {
 struct RunSummary {
   std::string state;  ///< success, failed, cancelled
   double seconds = 0;
-  int64_t rows_in = 0;         ///< by loads and seeds
+  int64_t rows_in = 0;         ///< by loads; what a seed holds came with the code
   int64_t rows_discarded = 0;  ///< to quarantine tables
   int loads = 0;
   int models_built = 0;  ///< models and snapshots
