@@ -15,7 +15,8 @@ ROWS = [
     ["warehouse", "schedule", "tracking"],
     ["dbt", "ingest", "script", "ml", "airflow"],
     ["project"],
-    ["report", "server", "deploy"],
+    ["report"],
+    ["server", "deploy"],
     ["cli"],
 ]
 RANK = {part: row for row, parts in enumerate(ROWS) for part in parts}

@@ -134,7 +134,7 @@ int Finish(Invocation& invocation, Project& project, const RunReport& report) {
                    {"summary", summary.ToJson()},
                    {"tasks", tasks}};
     if (report.error) object["error"] = report.error->ToJson();
-    if (written) object["report"] = written->string();
+    if (written) object["report"] = written->path.string();
     invocation.PrintJson(object);
     return CodeOf(report.state);
   }
@@ -151,7 +151,8 @@ int Finish(Invocation& invocation, Project& project, const RunReport& report) {
   if (!written) {
     terminal.PrintWarning(written.error());
   } else {
-    terminal.Say(terminal.Paint("report: " + written->string(), Colour::kGrey));
+    ShowModels(terminal, written->models, 3);
+    terminal.Say(terminal.Paint("report: " + written->path.string(), Colour::kGrey));
   }
   auto closing = Closing(report.state, report.dag_run);
   if (!closing.empty()) terminal.Say(closing);
@@ -176,7 +177,7 @@ int FinishBackfill(Invocation& invocation, Project& project, const schedule::Bac
                    {"remaining", report.remaining},
                    {"advice", report.advice},
                    {"summary", total.ToJson()}};
-    if (written) object["report"] = written->string();
+    if (written) object["report"] = written->path.string();
     invocation.PrintJson(object);
     return CodeOf(report.state);
   }
@@ -189,7 +190,10 @@ int FinishBackfill(Invocation& invocation, Project& project, const schedule::Bac
   if (report.remaining > 0) runs += fmt::format(", {} not reached", report.remaining);
   terminal.Say(fmt::format("{} in {} ({}): {}", terminal.Paint(report.state, StateColour(report.state)),
                            FormatDuration(total.seconds), runs, total.Line()));
-  if (written) terminal.Say(terminal.Paint("report: " + written->string(), Colour::kGrey));
+  if (written) {
+    ShowModels(terminal, written->models, report.items.size() + 1);
+    terminal.Say(terminal.Paint("report: " + written->path.string(), Colour::kGrey));
+  }
   if (!written) terminal.PrintWarning(written.error());
   if (!report.advice.empty()) terminal.Say(report.advice);
   return CodeOf(report.state);

@@ -5,12 +5,15 @@
 #include "base/json.h"
 #include "base/secrets.h"
 #include "base/text.h"
+#include "report/model_section.h"
 
 namespace quern::report {
 
 // The page with a mark where the data goes; made from report.html.in by CMake.
 extern const char kTemplate[];
 extern const size_t kTemplateSize;
+extern const char kTheme[];
+extern const size_t kThemeSize;
 
 namespace {
 Json NodeJson(const ReportNode& node) {
@@ -57,7 +60,26 @@ std::string RenderHtml(const ReportData& data) {
   // Bytes that are not UTF-8 (a script's output in a message) become U+FFFD; "<" must not end the script element.
   std::string text = MaskSecrets(all.dump(-1, ' ', false, Json::error_handler_t::replace));
   text = ReplaceAll(std::move(text), "<", "\\u003c");
-  return ReplaceAll(std::string(kTemplate, kTemplateSize), "@REPORT_DATA@", text);
+  std::string models;
+  for (const auto& model : data.models) {
+    if (!model.empty() || !model.problems.empty()) models += RenderModel(model);
+  }
+  // In one pass: what is put in may hold the marks' own text.
+  std::string out;
+  std::string_view rest(kTemplate, kTemplateSize);
+  for (const auto& [mark, content] : {std::pair<std::string_view, std::string_view>{"@REPORT_STYLE@", ThemeCss()},
+                                      {"@REPORT_MODELS@", models},
+                                      {"@REPORT_DATA@", text}}) {
+    const size_t at = rest.find(mark);
+    QUERN_CHECK(at != std::string_view::npos);
+    out.append(rest.substr(0, at)).append(content);
+    rest.remove_prefix(at + mark.size());
+  }
+  return out.append(rest);
+}
+
+std::string_view ThemeCss() {
+  return {kTheme, kThemeSize};
 }
 
 std::vector<std::string> AxisLabels(const std::vector<std::string>& dag_runs) {

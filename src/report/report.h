@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "report/model_data.h"
 
 namespace quern::report {
 
@@ -44,8 +45,12 @@ struct ReportData {
   std::string version;
   Timestamp generated;
   std::vector<ReportNode> nodes;
-  std::vector<ReportRun> runs;  ///< oldest first
+  std::vector<ReportRun> runs;    ///< oldest first
+  std::vector<ModelData> models;  ///< those without anything to show are left out of the page
 };
+
+/// The style that the page and the pages of `quern up` share (theme.css).
+std::string_view ThemeCss();
 
 /// One self-contained HTML page (no outside resource; readable without a network, on a phone, in the dark). Secrets are
 /// masked. Never fails on odd text: everything is escaped.

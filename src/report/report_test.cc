@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/secrets.h"
+#include "report/model_fixture.h"
 
 namespace quern::report {
 namespace {
@@ -38,7 +39,9 @@ TEST(ReportTest, DataIsJsonAndCannotEndItsElement) {
 }
 
 TEST(ReportTest, NothingIsLoadedFromOutside) {
-  std::string html = RenderHtml(Sample());
+  auto data = Sample();
+  data.models = {SampleModel()};
+  std::string html = RenderHtml(data);
   for (auto needle : {"src=", "href=", "@import", "url("}) EXPECT_EQ(html.find(needle), std::string::npos) << needle;
 }
 
@@ -48,6 +51,20 @@ TEST(ReportTest, SecretsAndBrokenTextDoNotLeakOrFail) {
   data.runs[0].tasks[0].message = "key s3cr3t-value \xff";
   std::string html = RenderHtml(data);
   EXPECT_EQ(html.find("s3cr3t-value"), std::string::npos);
+  EXPECT_TRUE(ParseJson(DataOf(html), "data"));
+}
+
+TEST(ReportTest, ModelsAreShownWhereThereAreSome) {
+  auto data = Sample();
+  data.models.emplace_back().name = "nothing_yet";
+  EXPECT_EQ(RenderHtml(data).find("nothing_yet"), std::string::npos);
+  EXPECT_EQ(RenderHtml(data).find("<h2>Model"), std::string::npos);
+  data.models.push_back(SampleModel());
+  data.models.push_back(SampleModel());
+  data.models.back().name = "@REPORT_DATA@";
+  std::string html = RenderHtml(data);
+  EXPECT_NE(html.find("Model late_arrival"), std::string::npos);
+  EXPECT_NE(html.find("Model @REPORT_DATA@"), std::string::npos);
   EXPECT_TRUE(ParseJson(DataOf(html), "data"));
 }
 
