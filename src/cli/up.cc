@@ -1,6 +1,7 @@
 #include "cli/up.h"
 
 #include "cli/help.h"
+#include "cli/report_file.h"
 #include "server/status_server.h"
 
 namespace quern::cli {
@@ -32,7 +33,16 @@ Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, projec
   server::StatusSources sources{.store = QUERN_TRY(project.runs()),
                                 .schedules = [&scheduler] { return scheduler.status(); },
                                 .clock = invocation.clock.get(),
-                                .version = Version()};
+                                .version = Version(),
+                                .project = project.config().name,
+                                .target = project.target().name,
+                                .graph = &project.graph(),
+                                .log_root = project.log_root(),
+                                .warehouse_root = project.target().warehouse,
+                                .warehouse = [&project] { return project.warehouse(); },
+                                .models = ModelOptionsOf(project),
+                                .registry_path = RegistryPath(project),
+                                .registry = [path = RegistryPath(project)] { return ReadRegistry(path); }};
   auto server = server::StartStatusServer(options, sources);
   // The usual port may be another project's: then any free one.
   if (!server && !port && server.error().code() != ErrorCode::kInvalidArgument) {

@@ -46,7 +46,11 @@ HttpRequest ToRequest(const http::request<http::string_body>& in) {
   out.method = std::string(in.method_string());
   std::string_view target(in.target().data(), in.target().size());
   size_t mark = target.find('?');
-  out.path = PercentDecode(target.substr(0, mark), false);
+  std::string_view path = target.substr(0, mark);
+  out.path = PercentDecode(path, false);
+  if (path.starts_with('/')) path.remove_prefix(1);
+  if (path.ends_with('/')) path.remove_suffix(1);
+  for (const auto& segment : Split(path, '/')) out.segments.push_back(PercentDecode(segment, false));
   if (mark != std::string_view::npos) {
     for (const auto& pair : Split(target.substr(mark + 1), '&')) {
       size_t eq = pair.find('=');
@@ -139,20 +143,32 @@ class Server : public HttpServer {
   }
 
   HttpResponse Answer(const HttpRequest& request) const {
-    bool known = false;
+    const Route* found = nullptr;
+    std::set<std::string> methods;  // that some route has for the path
     for (const auto& route : routes_) {
-      if (route.path != request.path) continue;
-      known = true;
+      const bool below =
+          route.path.ends_with("/*") && request.path.starts_with(route.path.substr(0, route.path.size() - 1));
+      if (route.path != request.path && !below) continue;
+      methods.insert(route.method);
       if (route.method != request.method && !(request.method == "HEAD" && route.method == "GET")) continue;
-      try {
-        return route.handler(request);
-      } catch (const std::exception& e) {
-        LogWarning("server", "{} {}: {}", request.method, request.path, e.what());
-        return {500, "text/plain; charset=utf-8", "internal error\n"};
-      }
+      const bool better =
+          found == nullptr || (found->path != request.path && (!below || route.path.size() > found->path.size()));
+      if (better) found = &route;
     }
-    return known ? HttpResponse{405, "text/plain; charset=utf-8", "method not allowed\n"}
-                 : HttpResponse{404, "text/plain; charset=utf-8", "not found\n"};
+    if (found == nullptr) {
+      if (methods.empty()) return {404, "text/plain; charset=utf-8", "not found\n"};
+      if (methods.contains("GET")) methods.insert("HEAD");
+      return {405,
+              "text/plain; charset=utf-8",
+              "method not allowed\n",
+              {{"Allow", Join({methods.begin(), methods.end()}, ", ")}}};
+    }
+    try {
+      return found->handler(request);
+    } catch (const std::exception& e) {
+      LogWarning("server", "{} {}: {}", request.method, request.path, e.what());
+      return {500, "text/plain; charset=utf-8", "internal error\n"};
+    }
   }
 
   const HttpOptions& options() const { return options_; }
@@ -201,6 +217,20 @@ void Connection::OnRead(beast::error_code error) {
   if (error) return Write({400, "text/plain; charset=utf-8", "bad request\n"}, false, 11, false);
   stream_.expires_never();
   auto request = std::make_shared<http::request<http::string_body>>(parser_->release());
+  const bool head = request->method() == http::verb::head;
+  const auto hosts = request->count(http::field::host);
+  if (hosts > 1 || (hosts == 0 && request->version() >= 11))
+    return Write({400, "text/plain; charset=utf-8", "one Host header is needed\n"}, false, request->version(), head);
+  if (hosts == 1) {
+    const auto host = (*request)[http::field::host];
+    beast::error_code gone;
+    const auto local = stream_.socket().local_endpoint(gone);
+    if (!IsOwnHost({host.data(), host.size()}, gone ? "" : local.address().to_string())) {
+      return Write({403, "text/plain; charset=utf-8",
+                    "this server answers to the name of this machine only: localhost, 127.0.0.1 or its address\n"},
+                   false, request->version(), head);
+    }
+  }
   asio::post(server_.pool(), [self = shared_from_this(), request] {
     HttpResponse response = self->server_.Answer(ToRequest(*request));
     asio::post(self->stream_.get_executor(), [self, request, response = std::move(response)]() mutable {
@@ -216,6 +246,7 @@ void Connection::Write(HttpResponse response, bool keep_alive, unsigned version,
   response_.result(static_cast<unsigned>(response.status));
   response_.set(http::field::content_type, response.content_type);
   response_.set("X-Content-Type-Options", "nosniff");
+  for (const auto& [name, value] : response.headers) response_.set(name, value);
   response_.keep_alive(keep_alive);
   response_.body() = std::move(response.body);
   response_.prepare_payload();
@@ -227,6 +258,26 @@ void Connection::Write(HttpResponse response, bool keep_alive, unsigned version,
   });
 }
 }  // namespace
+
+bool IsOwnHost(std::string_view host, std::string_view address) {
+  host = Trim(host);
+  // An IPv6 address stands in brackets; what comes after them, or after a colon, is the port.
+  const bool bracketed = host.starts_with('[');
+  const size_t end = bracketed ? host.find(']') : host.find(':');
+  std::string_view port = end == std::string_view::npos ? std::string_view() : host.substr(bracketed ? end + 1 : end);
+  if (bracketed && end == std::string_view::npos) return false;
+  if (!port.empty() && (!port.starts_with(':') || port.find_first_not_of("0123456789", 1) != std::string_view::npos))
+    return false;
+  std::string name = Lower(bracketed ? host.substr(1, end - 1) : host.substr(0, end));
+  if (!bracketed && name.ends_with('.')) name.pop_back();
+  if (!bracketed && name == "localhost") return true;
+  beast::error_code error;
+  auto given = asio::ip::make_address(name, error);
+  if (error || given.is_v6() != bracketed) return false;
+  if (given.is_loopback()) return true;
+  auto own = asio::ip::make_address(std::string(address), error);
+  return !error && given == own;
+}
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options, std::vector<Route> routes) {
   auto server = std::make_unique<Server>(options, std::move(routes));

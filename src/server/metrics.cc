@@ -1,41 +1,16 @@
 #include "server/metrics.h"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <sstream>
 
 #include "base/text.h"
+#include "server/metric_families.h"
 
 namespace quern::server {
 namespace {
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-class Families {
- public:
-  MetricFamily& New(const std::string& name, const std::string& help, MetricType type) {
-    families_.push_back({name, help, type, {}});
-    return families_.back();
-  }
-  static void Add(MetricFamily& family, double value, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    if (family.type == MetricType::Counter)
-      metric.counter.value = value;
-    else
-      metric.gauge.value = value;
-    family.metric.push_back(std::move(metric));
-  }
-  std::string Serialize() const { return prometheus::TextSerializer().Serialize(families_); }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 double Seconds(Timestamp t) {
   return static_cast<double>(MicrosSinceEpoch(t)) / 1e6;
@@ -117,6 +92,7 @@ std::string RenderMetrics(const MetricsInput& input) {
                                  MetricType::Gauge);
     Families::Add(started, Seconds(*input.started));
   }
+  if (input.models != nullptr) AddModels(families, *input.models, input.now);
   AddProcess(families);
   return families.Serialize();
 }

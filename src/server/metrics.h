@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "report/model_data.h"
 #include "schedule/run_store.h"
 #include "schedule/scheduler.h"
 
@@ -16,6 +17,7 @@ struct MetricsInput {
   std::string version;
   Timestamp now;
   std::optional<Timestamp> started;  ///< of this process
+  const std::vector<report::ModelData>* models = nullptr;
 };
 
 /// Prometheus' text format 0.0.4. The table of all metrics is docs/reference/metrics.md; a test compares the two.

@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "report/model_fixture.h"
+
 namespace quern::server {
 namespace {
 
@@ -34,9 +36,43 @@ TEST(MetricsTest, ValuesAndLabels) {
   }
 }
 
+TEST(MetricsTest, ModelsAreThereWhenThereAreSome) {
+  auto input = Sample();
+  EXPECT_EQ(RenderMetrics(input).find("ml_model"), std::string::npos);
+  std::vector<report::ModelData> models = {report::SampleModel()};
+  models[0].drift[7].feature = "a\"b\n";
+  input.models = &models;
+  input.now = models[0].periods[1].end + std::chrono::hours(1);
+  std::string text = RenderMetrics(input);
+  for (auto line :
+       {"ml_model_auc{model=\"late_arrival\",predictor=\"model\"} 0.72",
+        "ml_model_auc{model=\"late_arrival\",predictor=\"dummy\"} 0.5",
+        "ml_model_drift_share{model=\"late_arrival\"} 0.5",
+        "ml_model_feature_drift{model=\"late_arrival\",feature=\"carrier\",method=\"jensenshannon\"} 0.02",
+        "feature=\"a\\\"b\\n\"", "model_retraining_triggered_total{model=\"late_arrival\"} 2",
+        "model_retraining_promoted_total{model=\"late_arrival\"} 1",
+        "model_retraining_rejected_total{model=\"late_arrival\"} 1",
+        "ml_model_champion_version{model=\"late_arrival\"} 2", "ml_model_age_seconds{model=\"late_arrival\"} 3600",
+        "ml_model_predictions{model=\"late_arrival\"} 3000"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  }
+}
+
 TEST(MetricsTest, ReferencePageListsExactlyTheseMetrics) {
   std::set<std::string> rendered, documented;
-  std::string text = RenderMetrics(Sample());
+  auto input = Sample();
+  report::ModelData regression;
+  regression.name = "use";
+  regression.task = report::ModelTask::kRegression;
+  regression.periods = {{FromMicros(0), FromMicros(1), "1"}};
+  auto& judged = regression.performance.emplace_back();
+  for (const auto& metric : report::MetricsToShow(report::ModelTask::kRegression)) judged.metrics[metric] = 1;
+  auto binary = report::SampleModel();
+  for (const auto& metric : report::MetricsToShow(report::ModelTask::kBinary))
+    binary.performance[2].metrics[metric] = 1;
+  std::vector<report::ModelData> models = {binary, regression};
+  input.models = &models;
+  std::string text = RenderMetrics(input);
   std::regex help("# HELP (\\w+)");
   for (std::sregex_iterator it(text.begin(), text.end(), help), end; it != end; ++it) rendered.insert((*it)[1]);
   std::ifstream in(QUERN_SOURCE_DIR "/docs/reference/metrics.md");
