@@ -9,8 +9,6 @@
 
 namespace quern::cli {
 
-namespace fs = std::filesystem;
-
 report::ModelReaderOptions ModelOptionsOf(const project::Project& project) {
   report::ModelReaderOptions options;
   for (const auto& [name, schedule] : project.config().schedules) options.zones.emplace(name, schedule.zone);
@@ -24,16 +22,10 @@ report::ModelReaderOptions ModelOptionsOf(const project::Project& project) {
   return options;
 }
 
-fs::path RegistryPath(const project::Project& project) {
-  return project.root() / ".quern" / "mlflow.db";
-}
-
-Result<std::vector<report::RegistryModel>> ReadRegistry(const fs::path& path) {
+Result<std::vector<report::RegistryModel>> ReadRegistry(project::Project& project) {
   std::vector<report::RegistryModel> out;
-  std::error_code error;
-  if (!fs::exists(path, error)) return out;
-  auto store = QUERN_TRY(tracking::Store::Open(
-      {.path = path.string(), .artifact_root = path.parent_path() / "artifacts", .read_only = true}));
+  tracking::Store* store = QUERN_TRY(project.tracking_if_any());
+  if (store == nullptr) return out;
   for (const auto& model : QUERN_TRY(store->ListModels())) {
     report::RegistryModel one{model.name, model.description, {}};
     for (auto& version : QUERN_TRY(store->ListVersions(model.name))) {
@@ -49,7 +41,7 @@ Result<std::vector<report::ModelData>> ReadProjectModels(project::Project& proje
   std::vector<report::ModelData> models;
   if (report::HasMonitoring(project.target().warehouse))
     models = QUERN_TRY(report::ReadModels(*QUERN_TRY(project.warehouse()), ModelOptionsOf(project)));
-  auto registry = ReadRegistry(RegistryPath(project));
+  auto registry = ReadRegistry(project);
   report::AddRegistry(models, registry ? *registry : std::vector<report::RegistryModel>{});
   if (!registry) {
     for (auto& model : models) model.problems.push_back("the registry: " + registry.error().message());

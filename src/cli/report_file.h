@@ -17,9 +17,8 @@ report::ModelReaderOptions ModelOptionsOf(const project::Project& project);
 /// started, when there is nothing of the kind.
 Result<std::vector<report::ModelData>> ReadProjectModels(project::Project& project);
 
-/// The registry's models, when it is there; opened read-only.
-Result<std::vector<report::RegistryModel>> ReadRegistry(const std::filesystem::path& mlflow_database);
-std::filesystem::path RegistryPath(const project::Project& project);
+/// The registry's models; none when nothing was ever tracked. Thread-safe.
+Result<std::vector<report::RegistryModel>> ReadRegistry(project::Project& project);
 
 struct WrittenReport {
   std::filesystem::path path;

@@ -41,8 +41,8 @@ Result<std::unique_ptr<UpServices>> StartServices(Invocation& invocation, projec
                                 .warehouse_root = project.target().warehouse,
                                 .warehouse = [&project] { return project.warehouse(); },
                                 .models = ModelOptionsOf(project),
-                                .registry_path = RegistryPath(project),
-                                .registry = [path = RegistryPath(project)] { return ReadRegistry(path); }};
+                                .registry_path = project.target().tracking,
+                                .registry = [&project] { return ReadRegistry(project); }};
   auto server = server::StartStatusServer(options, sources);
   // The usual port may be another project's: then any free one.
   if (!server && !port && server.error().code() != ErrorCode::kInvalidArgument) {

@@ -95,7 +95,9 @@ struct Candidate {
   std::string frame{};
   std::string parameters{};  ///< "max_depth 4, eta 0.1"
   std::optional<int64_t> rows{};
-  Figures metrics{};  ///< on the evaluation data
+  Figures metrics{};      ///< on the evaluation data
+  Figures dummy{};        ///< the baseline on the same data
+  std::string blocked{};  ///< which requirement it does not meet
 };
 
 struct Decision {

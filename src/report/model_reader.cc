@@ -275,6 +275,7 @@ class ModelReader {
       one.reason = row.Text("reason");
       one.decided_by = row.Text("decided_by");
       one.candidates = CandidatesOf(row.Text("candidates"));
+      GuessTask(one);
       if (auto at = row.Integer("_quern_computed_at")) one.at = FromMicros(*at);
       out_.decisions.push_back(std::move(one));
     }
@@ -286,6 +287,16 @@ class ModelReader {
                                   "GROUP BY ALL ORDER BY 1 LIMIT 50"))
         out_.decided[row.Text("decision")] = row.Integer("n").value_or(0);
     }
+  }
+
+  // Before anything was judged the candidates' figures tell what kind of model it is.
+  void GuessTask(const Decision& decision) {
+    if (out_.task != ModelTask::kUnknown || decision.candidates.empty()) return;
+    const auto& metrics = decision.candidates.front().metrics;
+    out_.task = metrics.contains("rmse")       ? ModelTask::kRegression
+                : metrics.contains("brier")    ? ModelTask::kBinary
+                : metrics.contains("accuracy") ? ModelTask::kMulticlass
+                                               : ModelTask::kUnknown;
   }
 
   // From the log's statistics: no file is opened.

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "report/charts.h"
 #include "report/html.h"
+#include "report/model_figures.h"
 
 namespace quern::report {
 namespace {
@@ -27,17 +28,8 @@ std::string TaskName(ModelTask task) {
   return "model";
 }
 
-std::string Version(std::optional<int64_t> version) {
-  return version ? fmt::format("v{}", *version) : "";
-}
-
 std::string NumberOr(const std::optional<double>& value) {
   return value ? ShortNumber(*value) : "–";
-}
-
-std::optional<double> FigureOf(const Figures& figures, std::string_view metric) {
-  auto it = figures.find(metric);
-  return it == figures.end() ? std::nullopt : it->second;
 }
 
 class ModelRenderer {
@@ -78,7 +70,7 @@ class ModelRenderer {
   void Head() {
     std::vector<std::string> words = {TaskName(model_.task)};
     if (auto champion = model_.Champion()) {
-      words.push_back("champion " + Version(champion));
+      words.push_back("champion " + VersionName(champion));
       for (auto it = model_.decisions.rbegin(); it != model_.decisions.rend(); ++it) {
         if (it->Changes() && it->version == champion && it->period) {
           words.back() += " since the run of " + Label(*it->period);
@@ -128,151 +120,12 @@ class ModelRenderer {
                        Escape(value), Escape(name), note.empty() ? "" : "<small>" + Escape(note) + "</small>");
   }
 
-  // --- charts ------------------------------------------------------------------------------------------------------
-  std::vector<std::optional<double>> OverPeriods(const auto& of) const {
-    std::vector<std::optional<double>> out;
-    for (int i = 0; i < periods(); ++i) out.push_back(of(i));
-    return out;
-  }
-  std::vector<std::string> VersionMarks() const {
-    std::vector<std::string> out;
-    for (int i = 0; i < periods(); ++i) {
-      const auto* judged = model_.Judged(i);
-      const auto* predicted = model_.Predicted(i);
-      out.push_back(judged ? Version(judged->version) : predicted ? Version(predicted->version) : "");
-    }
-    return out;
-  }
-
   void Charts() {
-    std::string figures;
-    for (size_t i = 0; i < std::min<size_t>(metrics_.size(), 2); ++i) {
-      const auto& metric = metrics_[i];
-      auto of = [&](int period, bool dummy) -> std::optional<double> {
-        const auto* judged = model_.Judged(period);
-        return judged ? FigureOf(dummy ? judged->dummy : judged->metrics, metric) : std::nullopt;
-      };
-      figures +=
-          DrawLines({.title = MetricTitle(metric) + (LargerIsBetter(metric) ? ", more is better" : ", less is better"),
-                     .labels = labels_,
-                     .series = {{"model", "c0", OverPeriods([&](int p) { return of(p, false); })},
-                                {"dummy", "c7", OverPeriods([&](int p) { return of(p, true); }), true}},
-                     .marks = VersionMarks(),
-                     .floor = {}});
-    }
-    figures += ClassBalance();
-    figures += Calibration();
-    figures += Distribution();
+    const std::string figures = QualityFigures(model_, metrics_);
     if (!figures.empty())
       Section(Titled("quality and predictions"),
               "by the period that was predicted; v… is the version that predicted it",
               "<div class=\"figures\">" + figures + "</div>");
-  }
-
-  std::string ClassBalance() const {
-    if (model_.task == ModelTask::kBinary) {
-      auto actual = OverPeriods([&](int p) {
-        const auto* judged = model_.Judged(p);
-        return judged ? judged->positive_share : std::nullopt;
-      });
-      auto predicted = OverPeriods([&](int p) -> std::optional<double> {
-        const auto* judged = model_.Judged(p);
-        if (judged == nullptr) return std::nullopt;
-        double positive = 0, all = 0;
-        for (const char* name : {"tp", "fp", "tn", "fn"}) {
-          auto count = FigureOf(judged->metrics, name);
-          if (!count) return std::nullopt;
-          all += *count;
-          if (std::string_view(name).ends_with("p")) positive += *count;
-        }
-        return all > 0 ? std::optional(positive / all) : std::nullopt;
-      });
-      auto mean = OverPeriods([&](int p) {
-        const auto* figures = model_.Predicted(p);
-        return figures ? figures->mean : std::nullopt;
-      });
-      return DrawLines({.title = "class balance: share of the positive class",
-                        .labels = labels_,
-                        .series = {{"labels", "c2", std::move(actual), false, true},
-                                   {"mean score", "c0", std::move(mean), false, true},
-                                   {"predicted positive", "c1", std::move(predicted), false, true}},
-                        .marks = {},
-                        .floor = 0});
-    }
-    if (model_.task != ModelTask::kMulticlass) return "";
-    std::map<std::string, double> total;
-    for (const auto& one : model_.predictions) {
-      for (const auto& [name, share] : one.class_shares) total[name] += share;
-    }
-    std::vector<std::pair<std::string, double>> ranked(total.begin(), total.end());
-    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-    ShareChart chart{.title = "class balance: predicted classes", .labels = labels_, .series = {}};
-    for (size_t i = 0; i < std::min<size_t>(ranked.size(), 7); ++i) {
-      chart.series.push_back({ranked[i].first, fmt::format("c{}", i), OverPeriods([&](int p) -> std::optional<double> {
-                                const auto* figures = model_.Predicted(p);
-                                if (figures == nullptr) return std::nullopt;
-                                auto it = figures->class_shares.find(ranked[i].first);
-                                return it == figures->class_shares.end() ? std::nullopt : std::optional(it->second);
-                              })});
-    }
-    return DrawShares(chart);
-  }
-
-  std::string Calibration() const {
-    const auto* last = model_.LastJudged();
-    if (last == nullptr) return "";
-    // All periods together, each bin's figures weighted by its rows.
-    std::map<double, CalibrationBin> all;
-    for (int period = 0; period < periods(); ++period) {
-      const auto* judged = model_.Judged(period);
-      if (judged == nullptr) continue;
-      for (const auto& bin : judged->calibration) {
-        auto& sum = all[bin.lower];
-        const auto rows = static_cast<double>(std::max<int64_t>(bin.rows, 0));
-        sum.mean_score += bin.mean_score * rows;
-        sum.positive_share += bin.positive_share * rows;
-        sum.rows += bin.rows;
-      }
-    }
-    SquareChart chart{
-        .title = "calibration", .x_title = "mean score", .y_title = "share that was positive", .groups = {}};
-    auto point = [](double score, double share, int64_t rows) {
-      return Point{
-          score, share, static_cast<double>(rows),
-          fmt::format("score {}, positive {}, {} rows", ShortNumber(score), Percent(share), FormatCount(rows))};
-    };
-    SquareChart::Group together{"all periods", "c0", {}}, newest{Label(last->period), "c1", {}};
-    for (const auto& [lower, bin] : all) {
-      if (bin.rows <= 0) continue;
-      const auto rows = static_cast<double>(bin.rows);
-      together.points.push_back(point(bin.mean_score / rows, bin.positive_share / rows, bin.rows));
-    }
-    for (const auto& bin : last->calibration)
-      newest.points.push_back(point(bin.mean_score, bin.positive_share, bin.rows));
-    if (together.points.empty()) return "";
-    chart.groups = {together, newest};
-    return DrawSquare(chart);
-  }
-
-  std::string Distribution() const {
-    BandChart bands{.title = model_.task == ModelTask::kRegression ? "predictions" : "predicted scores",
-                    .labels = labels_,
-                    .bands = {}};
-    for (int i = 0; i < periods(); ++i) {
-      const auto* figures = model_.Predicted(i);
-      bands.bands.push_back(figures ? Band{figures->p05, figures->p25, figures->p50, figures->p75, figures->p95}
-                                    : Band{});
-    }
-    std::string out = DrawBands(bands);
-    for (int i = periods() - 1; i >= 0; --i) {
-      const auto* figures = model_.Predicted(i);
-      if (figures == nullptr || !figures->confidence) continue;
-      BarChart bars{
-          .title = "scores in " + Label(i), .edges = figures->confidence->edges, .values = {}, .unit = "rows"};
-      for (auto count : figures->confidence->counts) bars.values.push_back(static_cast<double>(count));
-      return out + DrawBars(bars);
-    }
-    return out;
   }
 
   // --- tables ------------------------------------------------------------------------------------------------------
@@ -293,7 +146,7 @@ class ModelRenderer {
                         : predicted ? std::optional(predicted->rows)
                                     : std::nullopt;
       body += fmt::format("<tr><td>{}</td><td>{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>",
-                          Escape(Label(period)), version ? "<b>" + Version(version) + "</b>" : "–",
+                          Escape(Label(period)), version ? "<b>" + VersionName(version) + "</b>" : "–",
                           rows ? FormatCount(*rows) : "", judged ? FormatCount(judged->labeled) : "");
       for (size_t i = 0; i < count; ++i) body += FigureCell(judged, metrics_[i]);
       if (model_.task == ModelTask::kBinary)
@@ -320,7 +173,7 @@ class ModelRenderer {
 
   std::string Outcome(int period) const {
     if (const auto* decision = model_.DecisionOf(period))
-      return Badge(decision->decision) + " " + (decision->version ? Version(decision->version) : "");
+      return Badge(decision->decision) + " " + (decision->version ? VersionName(decision->version) : "");
     const auto* verdict = model_.VerdictOf(period);
     if (verdict == nullptr) return "";
     return verdict->retrain ? Badge("retrain") : "kept";
@@ -348,7 +201,7 @@ class ModelRenderer {
                        : decision.at   ? FormatUtc(std::chrono::floor<std::chrono::seconds>(*decision.at))
                                        : "by hand";
     std::string head =
-        fmt::format("<b>{}</b> {} {}", Escape(when), Badge(decision.decision), Version(decision.version));
+        fmt::format("<b>{}</b> {} {}", Escape(when), Badge(decision.decision), VersionName(decision.version));
     if (!decision.metric.empty() && decision.candidate_value) {
       head += fmt::format(" <span class=\"soft\">{} {}{}{}</span>", Escape(MetricTitle(decision.metric)),
                           NumberOr(decision.candidate_value),
@@ -382,7 +235,8 @@ class ModelRenderer {
       }
     }
     std::string head = "<th>candidate</th><th>trained on</th><th>parameters</th><th class=\"num\">rows</th>";
-    for (const auto& metric : shown) head += "<th class=\"num\">" + Escape(MetricTitle(metric)) + "</th>";
+    for (const auto& metric : shown)
+      head += fmt::format("<th class=\"num\">{} <small>dummy</small></th>", Escape(MetricTitle(metric)));
     std::string body;
     for (const auto& candidate : decision.candidates) {
       const bool chosen = candidate.name == decision.candidate;
@@ -390,9 +244,15 @@ class ModelRenderer {
                           chosen ? " class=\"chosen\"" : "", Escape(candidate.name), chosen ? " ★" : "",
                           Escape(ReplaceAll(candidate.frame, "_", " ")), Escape(candidate.parameters),
                           candidate.rows ? FormatCount(*candidate.rows) : "");
-      for (const auto& metric : shown)
-        body += "<td class=\"num\">" + NumberOr(FigureOf(candidate.metrics, metric)) + "</td>";
+      for (const auto& metric : shown) {
+        const auto dummy = FigureOf(candidate.dummy, metric);
+        body += fmt::format("<td class=\"num\">{} <small>{}</small></td>",
+                            NumberOr(FigureOf(candidate.metrics, metric)), dummy ? ShortNumber(*dummy) : "");
+      }
       body += "</tr>";
+      if (!candidate.blocked.empty())
+        body += fmt::format("<tr><td></td><td class=\"wrap bad\" colspan=\"{}\">blocked: {}</td></tr>",
+                            shown.size() + 3, Escape(candidate.blocked));
     }
     return "<div class=\"scroll\"><table><thead><tr>" + head + "</tr></thead><tbody>" + body + "</tbody></table></div>";
   }

@@ -81,7 +81,7 @@ TEST(ModelSectionTest, WhatIsWrittenInTablesIsText) {
   model.verdicts[1].reason = model.verdicts[2].expression = evil;
   model.decisions[0].decision = model.decisions[0].reason = model.decisions[0].decided_by = evil;
   model.decisions[0].metric = evil;
-  model.decisions[0].candidates[0] = {evil, evil, evil, evil, 1, {{evil, 1.0}}};
+  model.decisions[0].candidates[0] = {evil, evil, evil, evil, 1, {{evil, 1.0}}, {{evil, 1.0}}, evil};
   model.profile = {{evil, evil, 1, {}, {}, {}, {}, {}, {}, {}}};
   model.problems = {evil};
   for (bool links : {true, false}) {
@@ -126,11 +126,12 @@ TEST(ModelTablesTest, OddJsonIsLeftOut) {
   EXPECT_TRUE(CandidatesOf("[1, null, \"x\"]").empty());
   auto list = CandidatesOf(
       R"([{"candidate": "a", "frame": {"x": 1}, "parameters": {"eta": 0.1, "booster": "gbtree"}, "rows": 1e300,
-           "metrics": {"auc": 0.5, "note": "x"}}])");
+           "metrics": {"auc": 0.5, "note": "x"}, "dummy": [], "blocked": ["auc > 0.6"]}])");
   ASSERT_EQ(list.size(), 1U);
   EXPECT_EQ(list[0].parameters, "booster gbtree, eta 0.1");
   EXPECT_EQ(list[0].metrics.at("note"), std::nullopt);
   EXPECT_EQ(list[0].rows, 0);
+  EXPECT_EQ(list[0].blocked, "[\"auc > 0.6\"]");
   EXPECT_FALSE(HistogramOf(R"({"edges": [0, 1], "counts": [1, 2]})"));
   EXPECT_TRUE(HistogramOf(R"({"edges": [0, 1, 2], "counts": [1, 2]})"));
   EXPECT_TRUE(CalibrationOf(R"([{"mean_score": null, "positive_share": 1}, 3])").empty());

@@ -35,6 +35,14 @@ Json Parsed(const std::string& text) {
   return json ? *std::move(json) : Json();
 }
 
+Figures FiguresOf(const Json& object, const char* key) {
+  Figures out;
+  const Json figures = object.value(key, Json::object());
+  if (!figures.is_object()) return out;
+  for (const auto& [name, value] : figures.items()) out[name] = NumberOf(figures, name.c_str());
+  return out;
+}
+
 std::string ParametersText(const Json& parameters) {
   if (!parameters.is_object()) return "";
   std::vector<std::string> parts;
@@ -181,11 +189,9 @@ std::vector<Candidate> CandidatesOf(const std::string& text) {
     one.frame = TextOf(item, "frame");
     one.parameters = ParametersText(item.value("parameters", Json()));
     if (auto rows = NumberOf(item, "rows")) one.rows = CountOf(rows);
-    const Json metrics = item.value("metrics", Json::object());
-    if (metrics.is_object()) {
-      for (const auto& [name, value] : metrics.items())
-        one.metrics[name] = value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
-    }
+    one.metrics = FiguresOf(item, "metrics");
+    one.dummy = FiguresOf(item, "dummy");
+    one.blocked = TextOf(item, "blocked");
     out.push_back(std::move(one));
   }
   return out;

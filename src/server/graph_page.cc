@@ -188,12 +188,12 @@ HttpResponse GraphPage(const StatusSources& sources, const HttpRequest& request)
     const int page = PageNumber(request);
     const size_t from = std::min(order->size(), static_cast<size_t>(page - 1) * kNodesAPage);
     const size_t to = std::min(order->size(), from + kNodesAPage);
-    HtmlTable table({"node", "kind", "last state", "last run", "#took", "#rows"});
+    HtmlTable table({"last state", "node", "kind", "last run", "#took", "#rows"});
     for (size_t i = from; i < to; ++i) {
       const auto& node = all.node((*order)[i]);
       auto it = last->find(node.id);
       const bool ran = it != last->end();
-      table.Row({Link(NodePath(node.id), node.id), Escape(node.kind), ran ? StateMark(it->second.state) : "",
+      table.Row({ran ? StateMark(it->second.state) : "", Link(NodePath(node.id), node.id), Escape(node.kind),
                  ran ? Link(LogPath(it->second.dag_run, node.id), it->second.dag_run) : "",
                  ran ? FormatDuration(it->second.seconds) : "",
                  ran && it->second.rows ? FormatCount(*it->second.rows) : ""});

@@ -20,10 +20,9 @@ HttpResponse OverviewPage(const StatusSources& sources, ModelCache& models) {
   bool busy = false;
   for (const auto& status : sources.schedules()) {
     busy = busy || status.state == "running";
-    schedules.Row(
-        {Link("/runs?dag=" + UrlEncode(status.schedule), status.schedule), StateMark(status.state),
-         status.interval ? fmt::format("[{}, {})", When(status.interval->start), When(status.interval->end)) : "",
-         When(status.next_due), "<span class=\"soft\">" + Escape(status.message) + "</span>"});
+    schedules.Row({Link("/runs?dag=" + UrlEncode(status.schedule), status.schedule), StateMark(status.state),
+                   status.interval ? IntervalText(sources, status.schedule, *status.interval) : "",
+                   When(status.next_due), "<span class=\"soft\">" + Escape(status.message) + "</span>"});
   }
   body += Section("Schedules", "", schedules.empty() ? "<p class=\"note\">none</p>" : schedules.Markup());
   const auto known = models.Get();

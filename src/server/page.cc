@@ -88,6 +88,14 @@ std::string When(const std::optional<Timestamp>& at) {
   return text + " UTC";
 }
 
+std::string IntervalText(const StatusSources& sources, const std::string& schedule, const Interval& interval) {
+  auto found = sources.models.zones.find(schedule);
+  const TimeZone zone = found == sources.models.zones.end() ? TimeZone::Utc() : found->second;
+  auto text = [&](Timestamp at) { return ReplaceAll(FormatShort(zone.ToLocal(at)), "T", " "); };
+  return Escape(fmt::format("[{}, {}){}", text(interval.start), text(interval.end),
+                            zone.name() == "UTC" ? "" : " " + zone.name()));
+}
+
 std::string Ago(const std::optional<Timestamp>& at, Timestamp now) {
   if (!at) return "";
   const double seconds = std::chrono::duration<double>(now - *at).count();

@@ -36,6 +36,8 @@ std::string Link(const std::string& href, const std::string& text);
 std::string StateMark(const std::string& state);
 /// "2026-01-05 03:00:00 UTC"; "" for nothing.
 std::string When(const std::optional<Timestamp>& at);
+/// "[2026-01-05, 2026-01-06)" in the zone of a schedule, which is named when it is not UTC.
+std::string IntervalText(const StatusSources& sources, const std::string& schedule, const Interval& interval);
 std::string Ago(const std::optional<Timestamp>& at, Timestamp now);
 
 /// A table of markup cells.

@@ -84,9 +84,7 @@ HttpResponse RunPage(const StatusSources& sources, const DagRun& run) {
   auto fact = [&](const std::string& name, const std::string& markup) {
     if (!markup.empty()) facts += "<dt>" + name + "</dt><dd>" + markup + "</dd>";
   };
-  fact("data interval", run.interval.start == run.interval.end
-                            ? ""
-                            : fmt::format("[{}, {})", When(run.interval.start), When(run.interval.end)));
+  fact("data interval", run.interval.start == run.interval.end ? "" : IntervalText(sources, run.dag, run.interval));
   fact("started", run.started ? When(run.started) + ", " + Ago(run.started, now) : "");
   fact("took", run.started ? FormatDuration(Seconds(run, now)) : "");
   fact("attempts", std::to_string(run.attempt));
@@ -99,12 +97,12 @@ HttpResponse RunPage(const StatusSources& sources, const DagRun& run) {
 
   std::map<std::string, int> count;
   std::string troubles;
-  HtmlTable table({"task", "state", "#rows", "#time", "started", "#tries", "message"});
+  HtmlTable table({"state", "task", "#rows", "#time", "started", "#tries", "message"});
   for (const auto& task : *tasks) {
     ++count[task.state];
     const bool has_log = task.try_number > 0;
     const std::string name = has_log ? Link(LogPath(run.id, task.node), task.node) : Escape(task.node);
-    table.Row({name, StateMark(task.state), task.rows ? FormatCount(*task.rows) : "",
+    table.Row({StateMark(task.state), name, task.rows ? FormatCount(*task.rows) : "",
                task.started && task.ended ? FormatDuration(task.seconds) : "", When(task.started),
                std::to_string(task.try_number), "<span class=\"soft\">" + Escape(task.message) + "</span>"});
     if (task.error) troubles += "<p>" + name + " " + StateMark(task.state) + "</p>" + ErrorMarkup(task.error);
@@ -269,7 +267,7 @@ HttpResponse RunPages(const StatusSources& sources, const HttpRequest& request) 
   if (parts.size() == 2) {
     const auto dags = DagsOf(sources);
     if (std::find(dags.begin(), dags.end(), parts[1]) != dags.end())
-      return NotFound(sources, "'" + parts[1] + "' is a schedule, no run.",
+      return NotFound(sources, "'" + parts[1] + "' is a schedule, not a run.",
                       "Its runs: " + Link("/runs?dag=" + UrlEncode(parts[1]), parts[1]));
     return NotFound(sources, "There is no run '" + parts[1] + "'.", Link("/runs", "All runs"));
   }

@@ -278,6 +278,9 @@ TEST_F(StatusPagesTest, TheGraphCanBeWalked) {
   EXPECT_TRUE(Has(one.body, "href=\"/tables/marts.b\""));
   EXPECT_TRUE(Has(one.body, "href=\"/runs/daily/2026-01-01/logs/model.b\""));
   EXPECT_FALSE(Has(one.body, "node=model.c"));
+  auto unwritten = Get("/tables/marts.b");
+  EXPECT_EQ(unwritten.status, 200);
+  EXPECT_TRUE(Has(unwritten.body, "href=\"/graph?node=model.b\""));
   auto wrong = Get("/graph", {{"node", "model.bb"}});
   EXPECT_EQ(wrong.status, 404);
   EXPECT_TRUE(Has(wrong.body, "Did you mean"));

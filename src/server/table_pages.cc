@@ -61,6 +61,16 @@ std::string RunCell(const Json& info) {
   return run.empty() ? "" : Link(RunPath(run), run);
 }
 
+// What has no history to show.
+HttpResponse ShowKnown(const StatusSources& sources, const TableName& name, const std::string& what) {
+  std::string facts = "<p>" + Escape(what) + "</p><dl>";
+  for (bool writers : {true, false}) {
+    const std::string nodes = NodesOf(sources, name, writers);
+    if (!nodes.empty()) facts += fmt::format("<dt>{} by</dt><dd>{}</dd>", writers ? "written" : "read", nodes);
+  }
+  return Render(sources, {.title = name.ToString(), .active = "/tables", .body = Section("", "", facts + "</dl>")});
+}
+
 HttpResponse ShowTable(const StatusSources& sources, Warehouse& warehouse, const TableName& name,
                        const HttpRequest& request) {
   auto info = warehouse.Describe(name);
@@ -160,10 +170,16 @@ HttpResponse TablePage(const StatusSources& sources, const HttpRequest& request)
       names.push_back(one.name.ToString());
       if (!EqualsIgnoreCase(names.back(), asked)) continue;
       if (one.kind == Warehouse::Kind::kView)
-        return NotFound(sources, "'" + asked + "' is a view: it has no history of its own.",
-                        Link("/tables", "All tables"));
+        return ShowKnown(sources, one.name, "A view: a query under a name, without rows or a history of its own.");
       return ShowTable(sources, **warehouse, one.name, request);
     }
+  }
+  // A table of the graph that no run has written yet.
+  const size_t at = asked.find('.');
+  if (at != std::string::npos) {
+    const TableName name{asked.substr(0, at), asked.substr(at + 1)};
+    if (!NodesOf(sources, name, true).empty() || !NodesOf(sources, name, false).empty())
+      return ShowKnown(sources, name, "Nothing was written into this table yet.");
   }
   const auto near = Nearest(asked, names);
   const size_t dot = near ? near->find('.') : std::string::npos;
