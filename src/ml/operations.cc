@@ -163,7 +163,8 @@ class Reproducing {
       return {};
     }
     auto interval = QUERN_TRY(RecordedInterval());
-    const QueryOptions options{.rows = Rows::kLabeled, .interval = interval.first, .zone = interval.second};
+    const QueryOptions options{
+        .rows = Rows::kLabeled, .interval = interval.first, .zone = interval.second, .ordered = false};
     const auto query = DatasetQuery(*context_.model, **bound, set_.frame, options);
     std::string note = FirstDifference(set_.query, query);
     if (now) {
@@ -212,13 +213,16 @@ class Reproducing {
     training.parameters = record_.value("parameters", Json::object());
     training.frame = record_.value("frame", "");
     training.set = set_;
+    training.at = QUERN_TRY(RecordedInterval()).first.end;
     if (record_["evaluation_set"].is_object())
       training.evaluation = QUERN_TRY(TrainingSet::FromJson(record_["evaluation_set"]));
     training.validation = record_.value("validation_share", 0.2);
     if (record_["given_rounds"].is_number()) training.rounds = record_["given_rounds"].get<int64_t>();
     QUERN_TRY(io::MakeFolders(work_.options().work));
     auto folder = QUERN_TRY(io::TempFolder::Make("reproduce-", work_.options().work));
-    const Fit fit = QUERN_TRY(FitModel(work_, training, folder.path() / "model", out_.run_id));
+    const auto then_configured = WithTrainingConfig(*context_.model, record_.value("configuration", Json::object()));
+    NodeWork as_then(then_configured, work_.options(), work_.task());
+    const Fit fit = QUERN_TRY(FitModel(as_then, training, folder.path() / "model", out_.run_id));
     const auto library = record_.value("library", "");
     Add("library", library == fit.library,
         library == fit.library ? library : fmt::format("{} then, {} now", library, fit.library));

@@ -67,7 +67,7 @@ class Saver {
     unordered.ordered = false;
     record_.query = DatasetQuery(model_, bound_, options_.frame, unordered);
     const auto recorded = QUERN_TRY(warehouse_.TxnVersion(table_, EffectApp()));
-    if (recorded && *recorded == options_.effect_version) {
+    if (recorded) {
       QUERN_TRY(FindEarlier());
       if (earlier_ && QUERN_TRY(FromTheSame())) return *earlier_;
     }
@@ -80,7 +80,7 @@ class Saver {
   }
 
  private:
-  std::string EffectApp() const { return options_.effect_app + "/" + options_.frame.name; }
+  std::string EffectApp() const { return options_.effect_app + "/" + options_.training_set; }
   std::string TableSql() const { return QuoteIdentifier(table_.schema) + "." + QuoteIdentifier(table_.table); }
   Error Bad(std::string message) const {
     return Error(ErrorCode::kTrainingData, fmt::format("model '{}': {}", model_.name, message))

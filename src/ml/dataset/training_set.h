@@ -46,7 +46,7 @@ struct SaveOptions {
   std::string training_set;  ///< its name
   TimeFrame frame;
   QueryOptions query;
-  std::string effect_app;  ///< schedule::EffectAppId; the frame's name is appended
+  std::string effect_app;  ///< schedule::EffectAppId; the set's name is appended
   int64_t effect_version = 0;
   warehouse::CommitContext commit;  ///< run, node, git commit ("-dirty" appended when it is); txns are added
   /// False for evaluation sets: one class, or a feature without any value, is nothing to speak of there, and leaks are

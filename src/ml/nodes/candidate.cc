@@ -72,7 +72,7 @@ Result<void> FitXgboost(NodeWork& work, engine::Connection& connection, const Tr
   auto model = QUERN_TRY(TrainXgboost(connection, request));
   ModelFolderOptions options;
   options.run_id = run_id;
-  options.created = FormatTime(TimeZone::Utc().ToLocal(work.run().interval.end), "%Y-%m-%d %H:%M:%S") + ".000000";
+  options.created = FormatTime(TimeZone::Utc().ToLocal(training.at), "%Y-%m-%d %H:%M:%S") + ".000000";
   options.metadata = {{"quern.training_set", training.set.training_set},
                       {"quern.training_table_version", training.set.version},
                       {"quern.training_digest", training.set.digest}};

@@ -21,6 +21,7 @@ struct Training {
   std::optional<TrainingSet> evaluation;  ///< absent: not judged (a model trained once more with it)
   double validation = 0.2;                ///< share of the rows kept for early stopping, the last by time; 0: none
   std::optional<int64_t> rounds;          ///< absent: the configuration's
+  Timestamp at;                           ///< end of the interval in which it is trained
   Json baseline;                          ///< absent evaluation: the figures that it is taken to have
 };
 

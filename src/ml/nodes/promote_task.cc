@@ -255,6 +255,7 @@ class PromotionWork {
     training.parent_run = dataset.at("parent_run").get<std::string>();
     training.parameters = best.parameters;
     training.frame = options.frame.name;
+    training.at = work_.run().interval.end;
     training.set = QUERN_TRY(SaveSet(work_, warehouse_, *bound, options));
     training.validation = 0;
     training.rounds = std::max<int64_t>(best.rounds, 1);

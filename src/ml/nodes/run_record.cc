@@ -31,6 +31,23 @@ std::string TrainingConfigText(const ModelConfig& model) {
   return out.dump();
 }
 
+ModelConfig WithTrainingConfig(ModelConfig model, const Json& configuration) {
+  auto& train = model.train;
+  if (configuration["script"].is_array() && train.script) {
+    train.script->argv = configuration["script"].get<std::vector<std::string>>();
+  }
+  train.rounds = configuration.value("rounds", train.rounds);
+  train.early_stopping = configuration.value("early_stopping", train.early_stopping);
+  train.seed = configuration.value("seed", train.seed);
+  train.threads = configuration.value("threads", train.threads);
+  model.predict.threshold = configuration.value("threshold", model.predict.threshold);
+  if (const auto& weight = configuration["class_weight"]; weight.is_array() && weight.size() == 2) {
+    train.class_weight.kind = static_cast<ClassWeightConfig::Kind>(weight[0].get<int>());
+    train.class_weight.weights = weight[1].get<std::map<std::string, double>>();
+  }
+  return model;
+}
+
 Interval EvaluationInterval(const ModelConfig& model, const schedule::RunContext& run) {
   if (!model.dataset.label_delay) return run.interval;
   return {Subtract(run.interval.start, *model.dataset.label_delay, run.zone),

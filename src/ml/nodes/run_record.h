@@ -14,6 +14,8 @@ std::string DerivedRunId(const std::vector<std::string>& parts);
 
 /// Everything of the model's configuration that changes what a training gives.
 std::string TrainingConfigText(const ModelConfig& model);
+/// The model as it was when that text was written, as far as training goes.
+ModelConfig WithTrainingConfig(ModelConfig model, const Json& configuration);
 
 /// What candidates are judged on: the run's interval, earlier by the delay of the labels.
 Interval EvaluationInterval(const ModelConfig& model, const schedule::RunContext& run);

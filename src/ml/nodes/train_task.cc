@@ -26,6 +26,7 @@ Result<schedule::TaskResult> TrainCandidate(NodeWork& work, const CandidateConfi
   training.parameters = config.parameters;
   training.frame = work.model().train.frames.at(config.frame_index).name;
   training.set = *set;
+  training.at = work.run().interval.end;
   training.evaluation = QUERN_TRY(EvaluationSet(dataset));
   training.validation = work.model().train.validation;
   auto trained = QUERN_TRY(Train(work, training));
