@@ -3,7 +3,7 @@
 
     {"name", "who", "seconds", "peak_mb", "repeats", ...}
 
-usage: ./dev bench [NAME...]     names: year startup ingest commits shop training_set predict (all by default)
+usage: ./dev bench [NAME...]     names: year startup ingest commits shop training_set predict drift (all by default)
 
 Times are wall time of whole processes, the least of the repeats; peak_mb is the largest resident set of the process. Every
 measure asserts that its result is right.
@@ -20,6 +20,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUERN = os.environ.get("QUERN_BINARY", str(ROOT / "build/dev/quern"))
 PYTHON = sys.executable
+ML_PYTHON = os.environ.get("QUERN_ML_PYTHON", PYTHON)  # of tools/python/ml.txt
 DBT = str(pathlib.Path(PYTHON).parent / "dbt")
 MADE_BY_RUNS = shutil.ignore_patterns(".quern", "warehouse", "target")
 
@@ -276,11 +277,83 @@ got = mlflow.pyfunc.load_model({str(folder)!r}).predict(rows)
 ours = duckdb.connect().execute("select score from '{out}' where i < {part} order by i").df()
 assert abs(got["score"].to_numpy() - ours["score"].to_numpy()).max() < 1e-6
 """
-    measure("predict", "mlflow with xgboost", 1, lambda: timed([PYTHON, "-c", theirs]), rows=part, note="a twentieth of the rows", **facts)
+    measure("predict", "mlflow with xgboost", 1, lambda: timed([ML_PYTHON, "-c", theirs]), rows=part, note="a twentieth of the rows", **facts)
 
 
-ALL = {"year": bench_year, "startup": bench_startup, "ingest": bench_ingest, "commits": bench_commits, "shop": bench_shop,
-       "training_set": bench_training_set, "predict": bench_predict}
+EVIDENTLY = """
+import json, sys
+import pandas as pd
+from evidently import DataDefinition, Dataset, Report
+from evidently.presets import DataDriftPreset
+reference, current = (pd.read_parquet(path) for path in sys.argv[1:3])
+definition = DataDefinition(numerical_columns=[c for c in reference if c[0] == "x"], categorical_columns=[c for c in reference if c[0] == "c"])
+report = Report([DataDriftPreset()]).run(*(Dataset.from_pandas(f, data_definition=definition) for f in (current, reference)))
+print(json.dumps({m["config"]["column"]: float(m["value"]) for m in report.dict()["metrics"] if m["config"].get("column")}))
+"""
+
+
+def make_features(path, rows, shift, seed):
+    """40 columns of numbers (with and without gaps, whole and rounded ones) and 10 of text."""
+    columns = []
+    for i in range(50):
+        u = f"hash(i * {2 * i + 1} + {seed}) / 18446744073709551616.0"
+        kinds = [f"sqrt(-2 * ln({u} + 1e-18)) + {shift}", f"CASE WHEN {u} > 0.05 THEN -ln({u}) * (1 + {shift}) END", f"CAST({u} * 1000 AS BIGINT)", f"round({u} * 100, 2)"]
+        text = f"'value ' || CAST(floor({u} * {u} * {[5, 40, 300, 12, 2][i % 5]}) AS BIGINT)"
+        columns.append(f"{kinds[i % 4]} AS x{i}" if i < 40 else f"{text} AS c{i}")
+    write_parquet(f"SELECT {', '.join(columns)} FROM range({rows}) r(i)", path)
+    return [[f"x{i}", "numeric"] if i < 40 else [f"c{i}", "category"] for i in range(50)]
+
+
+def write_parquet(query, path):
+    # In a process of its own: a process's largest resident set counts what it was forked from.
+    sql = f"SET memory_limit = '2GB'; COPY ({query}) TO '{path}' (FORMAT parquet)"
+    timed([PYTHON, "-c", f"import duckdb; duckdb.execute({sql!r})"])
+
+
+def bench_drift(work):
+    """Drift of 50 columns: a million rows against a million, beside Evidently; then ten million against a million."""
+    shell = str(pathlib.Path(QUERN).parent / "metrics_shell")
+    reference, current, large = (work / f"{name}.parquet" for name in ("reference", "current", "large"))
+    features = make_features(reference, 1_000_000, 0, 1)
+    make_features(current, 1_000_000, 0.05, 2)
+    columns = ", ".join(f"{name} + copy * 1e-9 AS {name}" if kind == "numeric" else name for name, kind in features)
+    write_parquet(f"SELECT {columns} FROM '{current}', range(10) r(copy)", large)
+    every = ["psi", "jensenshannon", "wasserstein", "ks", "chisquare", "hellinger"]
+    values = {}
+
+    def ours(path, methods, rows):
+        request = {"do": "drift", "reference": f"FROM '{reference}'", "current": f"FROM '{path}'", "features": features, "methods": methods, "memory_limit": "600MB"}
+        (work / "request.json").write_text(json.dumps(request))
+        seconds, peak, text = timed(["sh", "-c", f"exec {shell} < {work / 'request.json'}"])
+        results = json.loads(text)["results"]
+        assert len(results) == (50 if not methods else 40 * 5 + 10 * 4) and all(r["value"] is not None for r in results)
+        assert results[0]["current_rows"] == rows
+        values.update({r["feature"]: r["value"] for r in results if r["is_default"]})
+        return seconds, peak
+
+    def theirs():
+        (work / "peer.py").write_text(EVIDENTLY)
+        seconds, peak, text = timed([ML_PYTHON, "-W", "ignore", work / "peer.py", reference, current])
+        found = json.loads(text.splitlines()[-1])
+        assert len(found) == 50 and all(abs(found[name] - values[name]) < 1e-9 for name in found)
+        return seconds, peak
+
+    measure("drift_50_columns_1m", "quern", 3, lambda: ours(current, [], 1_000_000), methods="Evidently's default for each column")
+    measure("drift_50_columns_1m", "evidently", 1, theirs, methods="its default for each column")
+    measure("drift_50_columns_1m", "quern", 3, lambda: ours(current, every, 1_000_000), methods="all six of each column")
+    measure("drift_50_columns_10m", "quern", 1, lambda: ours(large, every, 10_000_000), methods="all six of each column")
+
+
+ALL = {
+    "year": bench_year,
+    "startup": bench_startup,
+    "ingest": bench_ingest,
+    "commits": bench_commits,
+    "shop": bench_shop,
+    "training_set": bench_training_set,
+    "predict": bench_predict,
+    "drift": bench_drift,
+}
 
 
 def main():
