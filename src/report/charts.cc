@@ -210,7 +210,7 @@ std::string DrawSquare(const SquareChart& chart) {
   auto x = [&](double v) { return kFrom + kSpan * std::clamp(v, 0.0, 1.0); };
   auto y = [&](double v) { return kUp + kSpan * (1 - std::clamp(v, 0.0, 1.0)); };
   std::string out = fmt::format("<svg class=\"chart square\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
-                                kSide, kSide - 5, Escape(chart.title));
+                                kSide, kSide - 12, Escape(chart.title));
   for (double tick : {0.0, 0.25, 0.5, 0.75, 1.0}) {
     const std::string name = tick == 0 || tick == 0.5 || tick == 1 ? fmt::format("{:.1f}", tick) : "";
     out += fmt::format(
@@ -243,7 +243,7 @@ std::string DrawSquare(const SquareChart& chart) {
   out += fmt::format(
       "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>"
       "<text transform=\"translate(11,{:.1f}) rotate(-90)\" text-anchor=\"middle\">{}</text></svg>",
-      x(0.5), kSide - 8, Escape(chart.x_title), y(0.5), Escape(chart.y_title));
+      x(0.5), kSide - 17, Escape(chart.x_title), y(0.5), Escape(chart.y_title));
   legend.emplace_back("as it should be", "c7");
   return Figure(chart.title, out, Legend(legend));
 }

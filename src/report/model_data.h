@@ -93,7 +93,7 @@ struct Candidate {
   std::string name{};
   std::string run_id{};
   std::string frame{};
-  std::string parameters{};  ///< "max_depth 4, eta 0.1"
+  std::map<std::string, std::string> parameters{};
   std::optional<int64_t> rows{};
   Figures metrics{};      ///< on the evaluation data
   Figures dummy{};        ///< the baseline on the same data

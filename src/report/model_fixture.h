@@ -49,21 +49,23 @@ inline ModelData SampleModel() {
   m.verdicts = {{0, false, "auc < 0.7", "auc 0.71 is not < 0.7", "monthly/2013-05-01", 1},
                 {1, true, "auc < 0.7", "auc 0.66 < 0.7", "monthly/2013-06-01", 1},
                 {2, true, "auc < 0.7", "age 7 months > 6 months", "monthly/2013-07-01", 2}};
-  Decision promoted{.period = 1,
-                    .decision = "promoted",
-                    .candidate = "p2_last_3_months",
-                    .run_id = "0123",
-                    .version = 2,
-                    .champion_before = 1,
-                    .metric = "auc",
-                    .candidate_value = 0.73,
-                    .champion_value = 0.66,
-                    .dummy_value = 0.5,
-                    .reason = "auc 0.73 beats 0.66",
-                    .decided_by = "monthly/2013-06-01",
-                    .at = {},
-                    .candidates = {{"p1_all", "aa", "all", "max_depth 4", 9000, {{"auc", 0.7}, {"log_loss", 0.5}}},
-                                   {"p2_last_3_months", "bb", "last_3_months", "max_depth 6", 3000, {{"auc", 0.73}}}}};
+  Decision promoted{
+      .period = 1,
+      .decision = "promoted",
+      .candidate = "p2_last_3_months",
+      .run_id = "0123",
+      .version = 2,
+      .champion_before = 1,
+      .metric = "auc",
+      .candidate_value = 0.73,
+      .champion_value = 0.66,
+      .dummy_value = 0.5,
+      .reason = "auc 0.73 beats 0.66",
+      .decided_by = "monthly/2013-06-01",
+      .at = {},
+      .candidates = {
+          {"p1_all", "aa", "all", {{"eta", "0.1"}, {"max_depth", "4"}}, 9000, {{"auc", 0.7}, {"log_loss", 0.5}}},
+          {"p2_last_3_months", "bb", "last_3_months", {{"eta", "0.1"}, {"max_depth", "6"}}, 3000, {{"auc", 0.73}}}}};
   Decision rejected{.period = 2, .decision = "rejected", .candidate = "p1_all", .metric = "auc", .reason = "no better"};
   m.decisions = {promoted, rejected};
   m.decided = {{"promoted", 1}, {"rejected", 1}};

@@ -218,6 +218,15 @@ class ModelRenderer {
     return fmt::format("<details{}><summary>{}</summary>{}</details>", open ? " open" : "", head, body);
   }
 
+  // Those that `without` does not have.
+  static std::string ParametersText(const Candidate& candidate, const std::map<std::string, std::string>& without) {
+    std::vector<std::string> parts;
+    for (const auto& [name, value] : candidate.parameters) {
+      if (!without.contains(name)) parts.push_back(name + " " + value);
+    }
+    return Join(parts, ", ");
+  }
+
   std::string CandidateTable(const Decision& decision) const {
     if (decision.candidates.empty()) return "";
     std::vector<std::string> shown;
@@ -234,6 +243,15 @@ class ModelRenderer {
         if (shown.size() < 5) shown.push_back(metric);
       }
     }
+    // What all have in common is said once.
+    auto common = decision.candidates.front().parameters;
+    for (const auto& candidate : decision.candidates) {
+      std::erase_if(common, [&](const auto& one) {
+        auto it = candidate.parameters.find(one.first);
+        return it == candidate.parameters.end() || it->second != one.second;
+      });
+    }
+    if (decision.candidates.size() == 1) common.clear();
     std::string head = "<th>candidate</th><th>trained on</th><th>parameters</th><th class=\"num\">rows</th>";
     for (const auto& metric : shown)
       head += fmt::format("<th class=\"num\">{} <small>dummy</small></th>", Escape(MetricTitle(metric)));
@@ -242,7 +260,7 @@ class ModelRenderer {
       const bool chosen = candidate.name == decision.candidate;
       body += fmt::format("<tr{}><td>{}{}</td><td>{}</td><td>{}</td><td class=\"num\">{}</td>",
                           chosen ? " class=\"chosen\"" : "", Escape(candidate.name), chosen ? " ★" : "",
-                          Escape(ReplaceAll(candidate.frame, "_", " ")), Escape(candidate.parameters),
+                          Escape(ReplaceAll(candidate.frame, "_", " ")), Escape(ParametersText(candidate, common)),
                           candidate.rows ? FormatCount(*candidate.rows) : "");
       for (const auto& metric : shown) {
         const auto dummy = FigureOf(candidate.dummy, metric);
@@ -254,7 +272,10 @@ class ModelRenderer {
         body += fmt::format("<tr><td></td><td class=\"wrap bad\" colspan=\"{}\">blocked: {}</td></tr>",
                             shown.size() + 3, Escape(candidate.blocked));
     }
-    return "<div class=\"scroll\"><table><thead><tr>" + head + "</tr></thead><tbody>" + body + "</tbody></table></div>";
+    return (common.empty()
+                ? ""
+                : "<p class=\"soft\">all with " + Escape(ParametersText({.parameters = common}, {})) + "</p>") +
+           "<div class=\"scroll\"><table><thead><tr>" + head + "</tr></thead><tbody>" + body + "</tbody></table></div>";
   }
 
   void DriftMap() {

@@ -41,10 +41,10 @@ TEST(DriftTest, OneIsWhereDriftBegins) {
 
 TEST(ModelSectionTest, SaysWhatHappened) {
   std::string html = RenderModel(SampleModel());
-  for (const char* text :
-       {"champion v2 since the run of 2013-06", "AUC", "log loss", "dummy 0.5000",
-        "asked for because auc 0.66 &lt; 0.7", "p2_last_3_months ★", "max_depth 6", "promoted", "rejected",
-        "calibration", "class balance", "predicted scores", "class=\"h5\"", "50 %", "origin=JFK", "auc &lt; 0.7"})
+  for (const char* text : {"champion v2 since the run of 2013-06", "AUC", "log loss", "dummy 0.5000",
+                           "asked for because auc 0.66 &lt; 0.7", "p2_last_3_months ★", "<td>max_depth 6</td>",
+                           "all with eta 0.1", "promoted", "rejected", "calibration", "class balance",
+                           "predicted scores", "class=\"h5\"", "50 %", "origin=JFK", "auc &lt; 0.7"})
     EXPECT_TRUE(Has(html, text)) << text;
   EXPECT_LT(html.find("origin=JFK"), html.find("origin=EWR")) << "the worst slice first";
   EXPECT_FALSE(Has(html, "style=")) << "style=";
@@ -81,7 +81,7 @@ TEST(ModelSectionTest, WhatIsWrittenInTablesIsText) {
   model.verdicts[1].reason = model.verdicts[2].expression = evil;
   model.decisions[0].decision = model.decisions[0].reason = model.decisions[0].decided_by = evil;
   model.decisions[0].metric = evil;
-  model.decisions[0].candidates[0] = {evil, evil, evil, evil, 1, {{evil, 1.0}}, {{evil, 1.0}}, evil};
+  model.decisions[0].candidates[0] = {evil, evil, evil, {{evil, evil}}, 1, {{evil, 1.0}}, {{evil, 1.0}}, evil};
   model.profile = {{evil, evil, 1, {}, {}, {}, {}, {}, {}, {}}};
   model.problems = {evil};
   for (bool links : {true, false}) {
@@ -128,7 +128,7 @@ TEST(ModelTablesTest, OddJsonIsLeftOut) {
       R"([{"candidate": "a", "frame": {"x": 1}, "parameters": {"eta": 0.1, "booster": "gbtree"}, "rows": 1e300,
            "metrics": {"auc": 0.5, "note": "x"}, "dummy": [], "blocked": ["auc > 0.6"]}])");
   ASSERT_EQ(list.size(), 1U);
-  EXPECT_EQ(list[0].parameters, "booster gbtree, eta 0.1");
+  EXPECT_EQ(list[0].parameters, (std::map<std::string, std::string>{{"booster", "gbtree"}, {"eta", "0.1"}}));
   EXPECT_EQ(list[0].metrics.at("note"), std::nullopt);
   EXPECT_EQ(list[0].rows, 0);
   EXPECT_EQ(list[0].blocked, "[\"auc > 0.6\"]");

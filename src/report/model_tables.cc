@@ -43,16 +43,12 @@ Figures FiguresOf(const Json& object, const char* key) {
   return out;
 }
 
-std::string ParametersText(const Json& parameters) {
-  if (!parameters.is_object()) return "";
-  std::vector<std::string> parts;
-  for (const auto& [name, value] : parameters.items()) {
-    const std::string shown = value.is_string()         ? value.get<std::string>()
-                              : value.is_number_float() ? fmt::format("{}", value.get<double>())
-                                                        : value.dump(-1, ' ', false, Json::error_handler_t::replace);
-    parts.push_back(name + " " + shown);
-  }
-  return Join(parts, ", ");
+std::map<std::string, std::string> ParametersOf(const Json& parameters) {
+  std::map<std::string, std::string> out;
+  if (!parameters.is_object()) return out;
+  for (const auto& [name, value] : parameters.items())
+    out[name] = value.is_number_float() ? fmt::format("{}", value.get<double>()) : TextOf(parameters, name.c_str());
+  return out;
 }
 
 }  // namespace
@@ -187,7 +183,7 @@ std::vector<Candidate> CandidatesOf(const std::string& text) {
     one.name = TextOf(item, "candidate");
     one.run_id = TextOf(item, "run_id");
     one.frame = TextOf(item, "frame");
-    one.parameters = ParametersText(item.value("parameters", Json()));
+    one.parameters = ParametersOf(item.value("parameters", Json()));
     if (auto rows = NumberOf(item, "rows")) one.rows = CountOf(rows);
     one.metrics = FiguresOf(item, "metrics");
     one.dummy = FiguresOf(item, "dummy");

@@ -70,14 +70,18 @@ std::string Link(const std::string& href, const std::string& text) {
   return fmt::format("<a href=\"{}\">{}</a>", Escape(href), Escape(text));
 }
 
+std::string StateWords(const std::string& state) {
+  return state == "no_op" ? "nothing to do" : ReplaceAll(state, "_", " ");
+}
+
 std::string StateMark(const std::string& state) {
   static const std::map<std::string, std::string> kClasses = {
       {"success", "ok"},          {"failed", "failed"},  {"running", "running"},    {"warned", "warned"},
       {"up_for_retry", "warned"}, {"blocked", "failed"}, {"interrupted", "warned"}, {"waiting", "quiet"},
       {"no_op", "quiet"},         {"skipped", "quiet"},  {"cancelled", "quiet"},    {"queued", "quiet"}};
   auto it = kClasses.find(state);
-  const std::string word = state == "no_op" ? "nothing to do" : ReplaceAll(state, "_", " ");
-  return fmt::format("<span class=\"state s-{}\">{}</span>", it == kClasses.end() ? "quiet" : it->second, Escape(word));
+  return fmt::format("<span class=\"state s-{}\">{}</span>", it == kClasses.end() ? "quiet" : it->second,
+                     Escape(StateWords(state)));
 }
 
 std::string When(const std::optional<Timestamp>& at) {

@@ -32,7 +32,8 @@ HttpResponse CannotRead(const StatusSources& sources, const Error& error);
 /// <section> with a title and a remark (text) around markup.
 std::string Section(const std::string& title, const std::string& remark, const std::string& content);
 std::string Link(const std::string& href, const std::string& text);
-/// A state as a coloured word.
+std::string StateWords(const std::string& state);  ///< text: "nothing to do" for no_op
+/// The same as coloured markup.
 std::string StateMark(const std::string& state);
 /// "2026-01-05 03:00:00 UTC"; "" for nothing.
 std::string When(const std::optional<Timestamp>& at);

@@ -25,6 +25,13 @@ double Seconds(const DagRun& run, Timestamp now) {
   return run.started ? std::chrono::duration<double>(run.ended.value_or(now) - *run.started).count() : 0;
 }
 
+// Within a run the day is known.
+std::string TimeOfDay(const std::optional<Timestamp>& at) {
+  const std::string when = When(at);
+  const size_t blank = when.find(' ');
+  return blank == std::string::npos ? when : when.substr(blank + 1, 8);
+}
+
 std::string ErrorMarkup(const std::optional<Json>& error) {
   if (!error || !error->is_object()) return "";
   auto text = [&](const char* key) {
@@ -97,19 +104,20 @@ HttpResponse RunPage(const StatusSources& sources, const DagRun& run) {
 
   std::map<std::string, int> count;
   std::string troubles;
-  HtmlTable table({"state", "task", "#rows", "#time", "started", "#tries", "message"});
+  HtmlTable table({"state", "task", "#rows", "#time", "message", "started", "#tries"});
   for (const auto& task : *tasks) {
     ++count[task.state];
     const bool has_log = task.try_number > 0;
     const std::string name = has_log ? Link(LogPath(run.id, task.node), task.node) : Escape(task.node);
     table.Row({StateMark(task.state), name, task.rows ? FormatCount(*task.rows) : "",
-               task.started && task.ended ? FormatDuration(task.seconds) : "", When(task.started),
-               std::to_string(task.try_number), "<span class=\"soft\">" + Escape(task.message) + "</span>"});
+               task.started && task.ended ? FormatDuration(task.seconds) : "",
+               "<span class=\"soft\">" + Escape(task.message) + "</span>", TimeOfDay(task.started),
+               std::to_string(task.try_number)});
     if (task.error) troubles += "<p>" + name + " " + StateMark(task.state) + "</p>" + ErrorMarkup(task.error);
   }
   if (!troubles.empty()) body += Section("What went wrong", "", troubles);
   std::vector<std::string> counts;
-  for (const auto& [state, n] : count) counts.push_back(fmt::format("{} {}", n, ReplaceAll(state, "_", " ")));
+  for (const auto& [state, n] : count) counts.push_back(fmt::format("{} {}", n, StateWords(state)));
   body += Section("Tasks", tasks->empty() ? "none yet" : Join(counts, ", "), tasks->empty() ? "" : table.Markup());
   const bool over = run.state != "running" && run.state != "queued";
   return Render(sources, {.title = run.id, .active = "/runs", .body = body, .refresh_seconds = over ? 0 : 5});
@@ -183,7 +191,7 @@ HttpResponse LogPage(const StatusSources& sources, const DagRun& run, const Http
     for (int i = 1; i <= task->try_number; ++i) {
       std::string name = std::to_string(i);
       for (const auto& one : *tries) {
-        if (one.node == node && one.try_number == i) name += ", " + ReplaceAll(one.state, "_", " ");
+        if (one.node == node && one.try_number == i) name += ", " + StateWords(one.state);
       }
       picker +=
           i == chosen ? "<b>" + Escape(name) + "</b>" : Link(fmt::format("{}?try={}", LogPath(run.id, node), i), name);

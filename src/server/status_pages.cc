@@ -35,7 +35,7 @@ svg.graph a:hover .box { fill: var(--bg); }
 svg.graph .f-ok { fill: var(--ok); } svg.graph .f-failed { fill: var(--bad); } svg.graph .f-warned { fill: var(--warn); } svg.graph .f-none { fill: none; stroke: var(--line); }
 .filter { display: flex; flex-wrap: wrap; gap: 4px 12px; font-size: 13px; margin: 0 0 8px; }
 .filter b { font-weight: 600; }
-@media (max-width: 600px) { td a { display: inline-block; white-space: normal; overflow-wrap: anywhere; min-width: 120px; } }
+@media (max-width: 600px) { td a { display: inline-block; white-space: normal; overflow-wrap: anywhere; min-width: 190px; } }
 p.note { color: var(--soft); font-size: 13px; }
 )css";
 
