@@ -64,10 +64,6 @@ ml::OperationContext ContextOf(const ModelWorkspace& workspace, const ml::ModelC
           .why = invocation.args.GetOr("reason", "")};
 }
 
-std::string Moment(const Timestamp& at) {
-  return FormatUtc(std::chrono::floor<std::chrono::seconds>(at));
-}
-
 Cell Number(const std::map<std::string, tracking::Metric>& metrics, const std::string& name) {
   auto it = metrics.find(name);
   return it == metrics.end() ? Cell() : Cell(fmt::format("{:.4f}", it->second.value));

@@ -290,7 +290,7 @@ int RunPlan(Invocation& invocation) {
     context = schedule::ContextOf(*chosen->schedule, *interval, context);
     interval_text = IntervalText(*interval, chosen->schedule->timetable.zone());
   }
-  auto plan = project::MakePlan(*project, chosen->work, context.dag_run);
+  auto plan = project::MakePlan(*project, chosen->work, context);
   if (!plan) return invocation.Failed(plan.error());
   bool again = invocation.args.Flag("rerun") || invocation.args.Flag("full-refresh");
   const auto& graph = project->graph();
@@ -298,6 +298,7 @@ int RunPlan(Invocation& invocation) {
   Json list = Json::array();
   double seconds = 0;
   int to_do = 0;
+  std::vector<std::string> outlooks;
   for (const auto& planned : *plan) {
     const auto& node = graph.node(planned.node);
     bool done = planned.done && !again;
@@ -309,6 +310,10 @@ int RunPlan(Invocation& invocation) {
                                          {"seconds", planned.last->seconds},
                                          {"rows", planned.last->rows ? Json(*planned.last->rows) : Json()}}
                                   : Json();
+    if (!planned.outlook.empty()) {
+      object["outlook"] = planned.outlook;
+      outlooks.push_back(fmt::format("{}: {}", node.id, planned.outlook));
+    }
     list.push_back(object);
     auto rows = planned.last && planned.last->rows ? std::optional(FormatCount(*planned.last->rows)) : std::nullopt;
     auto time = planned.last ? std::optional(FormatDuration(planned.last->seconds)) : std::nullopt;
@@ -327,6 +332,8 @@ int RunPlan(Invocation& invocation) {
   auto name = chosen->schedule ? context.dag_run : std::string("a run outside schedules");
   terminal.Out(terminal.Paint(name, Colour::kBold) + (chosen->schedule ? "  " + interval_text : ""));
   terminal.OutRaw(DrawPlain(table, terminal.width(), terminal));
+  if (!outlooks.empty()) terminal.OutRaw("\n");
+  for (const auto& outlook : outlooks) terminal.Out(outlook);
   auto line = fmt::format("\n{} of {} {} would run", to_do, plan->size(), plan->size() == 1 ? "node" : "nodes");
   if (seconds > 0) line += fmt::format("; together they took {} the last time", FormatDuration(seconds));
   terminal.Say(line);

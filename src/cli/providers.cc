@@ -13,7 +13,8 @@ ml::ProviderOptions ModelOptions(project::Project& project) {
           .environments = beside_state / "envs",
           .work = beside_state / "work",
           .warehouse = [&project] { return project.warehouse(); },
-          .tracking = [&project] { return project.tracking(); }};
+          .tracking = [&project] { return project.tracking(); },
+          .tracking_if_any = [&project] { return project.tracking_if_any(); }};
 }
 
 Result<void> AddProviders(project::Project& project, const Invocation& invocation) {

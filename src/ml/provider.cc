@@ -152,6 +152,19 @@ void MlProvider::Check(Diagnostics& diagnostics) {
   }
 }
 
+Result<std::string> MlProvider::Outlook(const schedule::Node& node, const schedule::RunContext& run) {
+  for (const auto& model : models_) {
+    const bool monitor = node.id == model.node("monitor"), retrain = node.id == model.node("retrain");
+    if (!monitor && !retrain) continue;
+    TaskContext context;
+    context.run = &run;
+    context.node = &node;
+    NodeWork work(model, options_, context);
+    return monitor ? MonitorOutlook(work) : RetrainingOutlook(work);
+  }
+  return std::string();
+}
+
 Result<void> MlProvider::BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) {
   if (!run.rerun) return {};
   std::set<std::string> ids;

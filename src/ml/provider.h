@@ -15,6 +15,7 @@ class MlProvider : public schedule::NodeProvider {
   std::string_view name() const override { return "ml"; }
   std::vector<schedule::Node> Load(Diagnostics& diagnostics) override;
   void Check(Diagnostics& diagnostics) override;
+  Result<std::string> Outlook(const schedule::Node& node, const schedule::RunContext& run) override;
   /// In a rerun: gives the alias `champion` back to the version that had it before the rerun's first interval.
   Result<void> BeginRun(const schedule::RunContext& run, const std::vector<const schedule::Node*>& selected) override;
   Result<std::unique_ptr<schedule::Task>> MakeTask(const schedule::Node& node,

@@ -94,13 +94,14 @@ std::vector<std::string> Reasons(const schedule::NodeGraph& graph, const schedul
   return out;
 }
 
-Result<std::vector<PlannedNode>> MakePlan(Project& project, const schedule::Workload& work, const std::string& run) {
+Result<std::vector<PlannedNode>> MakePlan(Project& project, const schedule::Workload& work,
+                                          const schedule::RunContext& run) {
   const auto& graph = project.graph();
   std::map<std::string, schedule::LastTime> last;
   std::map<std::string, std::string> states;
   if (schedule::RunStore* store = QUERN_TRY(project.runs_if_any())) {
     last = QUERN_TRY(store->LastTimes());
-    auto found = store->FindRun(run);
+    auto found = store->FindRun(run.dag_run);
     if (found) {
       for (const auto& task : QUERN_TRY(store->Tasks(found->key))) states[task.node] = task.state;
     } else if (found.error().code() != ErrorCode::kRunNotFound) {
@@ -112,11 +113,12 @@ Result<std::vector<PlannedNode>> MakePlan(Project& project, const schedule::Work
   for (NodeIndex i : QUERN_TRY(graph.execution().TopologicalOrder())) {
     const auto& node = graph.node(i);
     if (!work.selected[static_cast<size_t>(i)] || !node.runs) continue;
-    PlannedNode planned{.node = i, .why = reasons[static_cast<size_t>(i)], .last = {}};
+    PlannedNode planned{.node = i, .why = reasons[static_cast<size_t>(i)], .outlook = {}, .last = {}};
     if (auto it = last.find(node.id); it != last.end()) planned.last = it->second;
     if (auto it = states.find(node.id); it != states.end()) {
       planned.done = it->second == "success" || it->second == "warned" || it->second == "no_op";
     }
+    if (!planned.done) planned.outlook = QUERN_TRY(graph.provider(i)->Outlook(node, run));
     out.push_back(std::move(planned));
   }
   return out;

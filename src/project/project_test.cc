@@ -111,7 +111,9 @@ TEST_F(ProjectTest, PlanSaysWhy) {
   ASSERT_TRUE(diagnostics_.ok()) << diagnostics_.errors()[0].ToString();
   auto work = project->SelectFor("daily", {}, {});
   ASSERT_TRUE(work) << work.error().ToString();
-  auto plan = MakePlan(*project, *work, "daily/2013-03-09");
+  auto context = project->ManualContext();
+  context.dag_run = "daily/2013-03-09";
+  auto plan = MakePlan(*project, *work, context);
   ASSERT_TRUE(plan) << plan.error().ToString();
   std::vector<std::string> lines;
   for (const auto& planned : *plan) lines.push_back(project->graph().node(planned.node).id + ": " + planned.why);

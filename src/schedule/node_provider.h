@@ -155,6 +155,9 @@ class NodeProvider {
   /// Deeper checks that may start the engine (SQL that does not bind, columns that are not there). Called once, after
   /// all providers have loaded.
   virtual void Check(Diagnostics& diagnostics) = 0;
+  /// What a run would find for a node, in words, for `quern plan`: which model would be judged, whether it would be
+  /// retrained and why. "" when there is nothing to say beyond its selection. Changes nothing.
+  virtual Result<std::string> Outlook(const Node&, const RunContext&) { return std::string(); }
   /// Called once before the tasks of a run are made.
   virtual Result<void> BeginRun(const RunContext& run, const std::vector<const Node*>& selected) = 0;
   virtual Result<std::unique_ptr<Task>> MakeTask(const Node& node, const RunContext& run) = 0;

@@ -166,6 +166,19 @@ def test_models_by_hand(played, tmp_path):
     assert "there is no run or version" in project.quern("model", "promote", "missed", "v99", expect=None).text
 
 
+def test_plan_says_which_model_would_be_judged_and_retrained(played, project):
+    nodes = {node["node"]: node for node in
+             played.quern("plan", "daily", "--date", "2026-03-08", "--output", "json").json()["nodes"]}
+    champion = played.quern("model", "list", "--output", "json").json()["models"][0]["champion"]
+    assert nodes["monitor.missed"]["outlook"] == f"would judge version {champion} by its 150 predictions"
+    assert nodes["retrain.missed"]["outlook"].startswith(f"version {champion} ")
+    assert "age" in nodes["retrain.missed"]["outlook"]
+    fresh = project(files=visits_project.files())
+    text = fresh.quern("plan", "daily", "--date", "2026-03-01").text
+    assert "retrain.missed: would train" in text and "no champion yet" in text
+    assert not (fresh.folder / ".quern" / "mlflow.db").exists()
+
+
 def test_verify_misses_a_training_set_that_is_gone(played, tmp_path):
     project = played.copy_to(tmp_path / "project")
     for file in project.table("training.missed").glob("*.parquet"):

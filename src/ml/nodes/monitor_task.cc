@@ -479,6 +479,23 @@ class MonitorWork {
 
 }  // namespace
 
+Result<std::string> MonitorOutlook(NodeWork& work) {
+  const auto& model = work.model();
+  const auto& table = model.predict.table;
+  warehouse::Warehouse* house = QUERN_TRY(work.warehouse());
+  if (!QUERN_TRY(house->Exists({table.schema, table.table}))) return std::string("no predictions yet");
+  auto session = QUERN_TRY(house->NewSession());
+  auto found = QUERN_TRY(session->Execute(
+      fmt::format("SELECT model_version, count(*) FROM {} WHERE period_start = {} GROUP BY 1 ORDER BY 1",
+                  QuoteTable(table), InstantSql(work.run().interval.start))));
+  if (found.rows.empty()) return std::string("no predictions about this interval");
+  std::vector<std::string> parts;
+  for (const auto& row : found.rows)
+    parts.push_back(fmt::format("version {} by its {} predictions", engine::ToText(row[0]),
+                                FormatCount(std::get<int64_t>(row[1]))));
+  return "would judge " + Join(parts, ", ");
+}
+
 Result<TaskResult> Monitor(NodeWork& work) {
   warehouse::Warehouse* house = QUERN_TRY(work.warehouse());
   return MonitorWork(work, *house).Run();

@@ -46,6 +46,25 @@ Environment EnvironmentOf(const schedule::RunContext& run, const Json& monitored
 
 }  // namespace
 
+Result<std::string> RetrainingOutlook(NodeWork& work) {
+  const auto& model = work.model();
+  if (work.run().interval.start == work.run().interval.end)
+    return std::string("outside a schedule there is no interval to judge");
+  auto champion = QUERN_TRY(work.ChampionIfAny());
+  if (!champion) return std::string("would train, as soon as there are labelled rows: there is no champion yet");
+  const auto who = fmt::format("version {}", champion->version.version);
+  if (!model.retrain_when) return fmt::format("{} stays: no retrain_when is given", who);
+  auto environment = EnvironmentOf(work.run(), Json::object(), champion);
+  for (const auto& name : model.retrain_when->names()) {
+    if (!environment.values.contains(name))
+      environment.values[name] = Measured::UnknownBecause("it is known once this run has judged it");
+  }
+  const auto verdict = model.retrain_when->Evaluate(environment);
+  if (verdict.truth == Truth::kTrue) return fmt::format("{} would be retrained: {}", who, verdict.reason);
+  if (verdict.truth == Truth::kFalse) return fmt::format("{} stays: {}", who, verdict.reason);
+  return fmt::format("{} would be retrained when {} ({})", who, model.retrain_when->text(), verdict.reason);
+}
+
 Result<schedule::TaskResult> DecideRetraining(NodeWork& work) {
   const auto& model = work.model();
   const auto& run = work.run();

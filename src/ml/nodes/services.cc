@@ -162,6 +162,12 @@ Result<std::optional<ModelInUse>> NodeWork::Champion() {
   return std::optional<ModelInUse>(QUERN_TRY(Open(*version)));
 }
 
+Result<std::optional<ModelInUse>> NodeWork::ChampionIfAny() {
+  tracking::Store* store = QUERN_TRY(options_.tracking_if_any());
+  if (!store) return std::nullopt;
+  return Champion();
+}
+
 // ---- scoring
 
 struct Scorer::State {

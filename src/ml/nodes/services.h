@@ -24,6 +24,7 @@ struct ProviderOptions {
   std::filesystem::path work{};          ///< for temporary files
   std::function<Result<warehouse::Warehouse*>()> warehouse{};
   std::function<Result<tracking::Store*>()> tracking{};
+  std::function<Result<tracking::Store*>()> tracking_if_any{};  ///< null when nothing was ever tracked; makes nothing
 };
 
 Task TaskOf(TaskType type);
@@ -85,6 +86,8 @@ class NodeWork {
   Json ValuesOf(std::string_view kind) const;
 
   Result<std::optional<ModelInUse>> Champion();
+  /// As Champion(), and makes no tracking database.
+  Result<std::optional<ModelInUse>> ChampionIfAny();
   Result<ModelInUse> Open(const tracking::ModelVersion& version);
 
  private:

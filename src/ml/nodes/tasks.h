@@ -12,6 +12,9 @@ namespace quern::ml {
 Result<schedule::TaskResult> Monitor(NodeWork& work);
 /// Decides by `retrain_when`, and writes its verdict. Values: retrain, reason, first.
 Result<schedule::TaskResult> DecideRetraining(NodeWork& work);
+/// What the two above would find, as far as it can be known before: for `quern plan`. Change nothing.
+Result<std::string> MonitorOutlook(NodeWork& work);
+Result<std::string> RetrainingOutlook(NodeWork& work);
 /// Saves the training sets of the frames and the evaluation set. Values: sets, evaluation, parent_run.
 Result<schedule::TaskResult> BuildDatasets(NodeWork& work);
 /// Trains and evaluates one candidate, recorded as a run. Values: run_id, metrics, slices, dummy.
