@@ -11,6 +11,8 @@
 #include "io/child_process.h"
 #include "io/files.h"
 #include "io/git.h"
+#include "ml/provider.h"
+#include "ml/xgboost/library.h"
 
 namespace quern::cli {
 namespace {
@@ -56,6 +58,7 @@ class Doctor {
     Writable("state folder", project.target().state.parent_path());
     State(project);
     Tables(project);
+    Models(project);
     project.Load(diagnostics);
     project.Check(diagnostics);
     diagnostics.Sort();
@@ -74,6 +77,21 @@ class Doctor {
   const std::vector<Finding>& findings() const { return findings_; }
 
  private:
+  void Models(project::Project& project) {
+    Diagnostics ignored;
+    const auto models = ml::LoadModels(project.root(), ignored);
+    if (models.empty()) return;
+    auto library = ml::XgboostLibrary::Get();
+    Add(library ? Verdict::kGood : Verdict::kBad, "xgboost", library ? (*library)->version : library.error().message(),
+        library ? "" : library.error().hint());
+    auto store = project.tracking_if_any();
+    if (!store) return Add(Verdict::kBad, "tracking database", store.error().message(), store.error().hint());
+    if (!*store) return Add(Verdict::kGood, "tracking database", "none yet, the first training makes it", "");
+    auto registered = (*store)->ListModels();
+    if (!registered) return Add(Verdict::kBad, "tracking database", registered.error().message(), registered.error().hint());
+    Add(Verdict::kGood, "tracking database", fmt::format("{} registered models", registered->size()), "");
+  }
+
   void Add(Verdict verdict, std::string what, std::string found, std::string mend) {
     findings_.push_back({verdict, std::move(what), std::move(found), std::move(mend)});
   }

@@ -69,12 +69,11 @@ Cell Number(const std::map<std::string, tracking::Metric>& metrics, const std::s
   return it == metrics.end() ? Cell() : Cell(fmt::format("{:.4f}", it->second.value));
 }
 
+// The metric that a run's training is judged by.
 std::string MetricOf(const ml::ModelConfig& model, const tracking::Run& run) {
   if (!model.promote.metric.empty()) return model.promote.metric;
-  for (auto task : {ml::TaskType::kClassification, ml::TaskType::kRegression, ml::TaskType::kMulticlass}) {
-    if (run.metrics.contains(ml::DefaultMetric(task))) return ml::DefaultMetric(task);
-  }
-  return ml::DefaultMetric(ml::TaskType::kClassification);
+  if (auto it = run.tags.find("quern.metric"); it != run.tags.end()) return it->second;
+  return ml::DefaultMetric(model.train.task.value_or(ml::TaskType::kClassification));
 }
 
 // A run by its id, the beginning of it, a version's number or an alias.
@@ -150,7 +149,10 @@ int WithModel(Invocation& invocation, Body body) {
   });
 }
 
-void Show(Invocation& invocation, const TextTable& table) {
+void Show(Invocation& invocation, TextTable table) {
+  for (auto& row : table.rows) {
+    for (auto& cell : row) cell = cell.value_or("");
+  }
   invocation.terminal.OutRaw(Draw(table, invocation.terminal.width(), invocation.terminal));
 }
 

@@ -188,7 +188,10 @@ class Reproducing {
   void CompareConfiguration() {
     const auto& model = *context_.model;
     auto then = record_.value("configuration", Json::object());
-    Json now = Json::parse(TrainingConfigText(model), nullptr, false);
+    Json now = Json::parse(TrainingConfigText(model, work_.options().project), nullptr, false);
+    const Json code_then = then.value("code", Json::object()), code_now = now.value("code", Json::object());
+    then.erase("code");
+    now.erase("code");
     // Of the whole list of parameters only the candidate's own set counts.
     then.erase("parameters");
     now.erase("parameters");
@@ -199,11 +202,13 @@ class Reproducing {
     if (!listed && note.empty()) note = "no candidate has the parameters " + parameters.dump() + " any more";
     Add("parameters", note.empty(), note);
     const std::string commit = record_.value("git_commit", ""), current = context_.run->git_commit;
+    const std::string changed = DifferentKeys(code_then, code_now);
     note = commit == current ? ""
                              : fmt::format("trained at {}, now at {}", commit.empty() ? "no commit" : commit,
                                            current.empty() ? "no commit" : current);
     // A commit elsewhere in the project changes nothing of the training: what matters is compared by itself.
-    Add("code", true, note);
+    if (!changed.empty()) note = changed;
+    Add("code", changed.empty(), note);
   }
 
   Result<void> TrainAgain() {

@@ -71,7 +71,7 @@ std::vector<schedule::Node> MlProvider::NodesOf(const ModelConfig& model) const 
     node.kind = kind;
     node.name = id;
     node.package = options_.package;
-    node.fqn = {options_.package, "ml", model.name, id};
+    node.fqn = {options_.package, model.name, id};
     node.path = model.file;
     node.pos = model.pos;
     node.tags = model.tags;
@@ -178,8 +178,8 @@ Result<void> MlProvider::BeginRun(const schedule::RunContext& run, const std::ve
       // What a killed try of this interval decided already stands.
       auto session = QUERN_TRY(house->NewSession());
       auto last = QUERN_TRY(session->Execute(
-          fmt::format("SELECT model_version FROM {} WHERE model_version IS NOT NULL ORDER BY period_start DESC, "
-                      "_quern_computed_at DESC LIMIT 1",
+          fmt::format("SELECT model_version FROM {} WHERE model_version IS NOT NULL ORDER BY "
+                      "_quern_computed_at DESC, period_start DESC LIMIT 1",
                       QuoteTable(table))));
       if (!last.rows.empty()) champion = std::get<int64_t>(last.rows[0][0]);
     }

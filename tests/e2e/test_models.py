@@ -60,6 +60,12 @@ def test_a_model_is_trained_promoted_and_judged_day_by_day(played):
     assert len(verdicts) == 7 and verdicts[0] == (True, "there is no champion yet")
 
 
+def test_figures_keep_every_digit(played):
+    connection = sqlite3.connect(played.folder / ".quern" / "mlflow.db")
+    for run_id, auc in played.query("select run_id, candidate_value from {monitoring.missed_decisions}"):
+        assert connection.execute("select value from latest_metrics where run_uuid = ? and key = 'auc'", (run_id,)).fetchone() == (auc,)
+
+
 def test_no_evaluation_day_is_in_a_training_set(played):
     connection = sqlite3.connect(played.folder / ".quern" / "mlflow.db")
     artifacts = [row[0] for row in connection.execute("select artifact_uri from runs")]
@@ -185,6 +191,24 @@ def test_verify_misses_a_training_set_that_is_gone(played, tmp_path):
         file.unlink()
     answer = project.quern("model", "verify", expect=1)
     assert "NOT THERE" in answer.text
+
+
+def test_a_decision_by_hand_does_not_outlive_a_replay(played, tmp_path):
+    project = played.copy_to(tmp_path / "project")
+    before = tracked(project)["aliases"]
+    project.quern("model", "promote", "missed", "v1")
+    project.quern("backfill", "daily", "--from", "2026-03-08", "--to", "2026-03-08")
+    by_hand = tracked(project)["aliases"]
+    assert ("missed", "champion", 1) in by_hand or by_hand != before
+    refused = project.quern("backfill", "daily", "--from", "2026-03-03", "--to", "2026-03-08", "--rerun", expect=None)
+    assert refused.code != 0 and "quern model promote" in refused.text, refused
+
+
+def test_a_requirement_of_a_slice_blocks(project):
+    made, answer = broken(project, model=('require: ["auc > dummy.auc"]', """require: ['slice."channel=web".auc > 0.99']"""), expect=0)
+    rows = made.query("select decision, reason from {monitoring.missed_decisions}")
+    assert {row[0] for row in rows} == {"blocked"} and all("channel=web" in row[1] and "unknown" not in row[1] for row in rows)
+    assert "predictions.missed" not in made.tables()
 
 
 # ---- bad input: each a clear error with its place, nothing half-written

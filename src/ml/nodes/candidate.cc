@@ -218,10 +218,10 @@ std::string Trained::MetricName(const ModelConfig& model) const {
   return DefaultMetric(TaskType::kClassification);
 }
 
-std::string TrainingRunId(const ModelConfig& model, const Training& training) {
+std::string TrainingRunId(const NodeWork& work, const Training& training) {
   return DerivedRunId({"candidate", training.parent_run, training.name, training.parameters.dump(), training.frame,
                        training.set.digest, training.evaluation ? training.evaluation->digest : "",
-                       std::to_string(training.rounds.value_or(-1)), TrainingConfigText(model)});
+                       std::to_string(training.rounds.value_or(-1)), TrainingConfigText(work.model(), work.options().project)});
 }
 
 Result<DummyModel> DummyOf(engine::Connection& connection, const TrainingSet& set, Task task,
@@ -301,7 +301,7 @@ Result<Trained> Train(NodeWork& work, const Training& training) {
   const auto& model = work.model();
   tracking::Store* store = QUERN_TRY(work.tracking());
   const auto experiment = QUERN_TRY(store->GetOrCreateExperiment(model.name));
-  const std::string run_id = TrainingRunId(model, training);
+  const std::string run_id = TrainingRunId(work, training);
   const fs::path folder = store->RunFolder(experiment.id, run_id);
   if (auto run = QUERN_TRY(store->FindRun(run_id)); run && run->status == "FINISHED") {
     auto record = QUERN_TRY(ParseJson(QUERN_TRY(io::ReadFile(folder / "training.json")), "training.json"));
@@ -336,7 +336,7 @@ Result<Trained> Train(NodeWork& work, const Training& training) {
                        {"validation_share", training.validation},
                        {"given_rounds", training.rounds ? Json(*training.rounds) : Json()},
                        {"split", {{"column", training.set.time.name}, {"validation_from", fit.validation_from}}},
-                       {"configuration", QUERN_TRY(ParseJson(TrainingConfigText(model), "configuration"))},
+                       {"configuration", QUERN_TRY(ParseJson(TrainingConfigText(model, work.options().project), "configuration"))},
                        {"files", files},
                        {"library", fit.library},
                        {"dag_run", work.run().dag_run},
@@ -367,6 +367,7 @@ Result<Trained> Train(NodeWork& work, const Training& training) {
   run.tags = RunTags(work);
   run.tags["quern.kind"] = "candidate";
   run.tags["quern.candidate"] = training.name;
+  run.tags["quern.metric"] = out.MetricName(model);
   run.params = {{"frame", training.frame},
                 {"rows", std::to_string(training.set.rows)},
                 {"validation", fmt::format("{}", training.validation)},

@@ -67,7 +67,7 @@ Result<Fit> FitModel(NodeWork& work, const Training& training, const std::filesy
 Result<Trained> Train(NodeWork& work, const Training& training);
 
 /// A run's id, before it is trained.
-std::string TrainingRunId(const ModelConfig& model, const Training& training);
+std::string TrainingRunId(const NodeWork& work, const Training& training);
 
 /// Figures of a model on a saved set. `slices`: columns of the set.
 Result<std::vector<Performance>> Judge(engine::Connection& connection, Scorer& scorer, const TrainingSet& set,

@@ -75,11 +75,12 @@ class DatasetWork {
     rows += evaluated.rows;
 
     const std::string parent = DerivedRunId(
-        {"training", model.name, run.schedule, FormatUtc(run.logical_date), digests.dump(), TrainingConfigText(model)});
+        {"training", model.name, run.schedule, FormatUtc(run.logical_date), digests.dump(), TrainingConfigText(model, work_.options().project)});
     result.values = {{"retrain", true},
                      {"sets", sets},
                      {"evaluation", evaluated.ToJson()},
                      {"parent_run", parent},
+                     {"metric", model.promote.metric.empty() ? DefaultMetric(bound_->task) : model.promote.metric},
                      {"reason", work_.ValuesOf("retrain").value("reason", "")}};
     QUERN_TRY(RecordParent(work_, result.values, Json()));
     result.rows = rows;

@@ -415,13 +415,16 @@ class MonitorWork {
           const auto& name = row.columns[i].name;
           const auto* number = std::get_if<double>(&row.rows[0][i]);
           if (!number) continue;
-          if (name.starts_with("dummy_")) {
+          if (name == "positive_share") {
+            values[name] = *number;
+          } else if (name.starts_with("dummy_")) {
             values["dummy"][name.substr(6)] = *number;
           } else if (std::find(names.begin(), names.end(), name) != names.end()) {
             values["metrics"][name] = *number;
           }
         }
-        values["rows"] = judged->labeled;
+        values["rows"] = judged->rows;
+        values["labeled"] = judged->labeled;
         values["model_version"] = judged->version;
         values["period_start"] = FormatUtc(judged->period.start);
         values["period_end"] = FormatUtc(judged->period.end);
@@ -460,6 +463,8 @@ class MonitorWork {
       parts.push_back(fmt::format("{} predictions, no labels yet", FormatCount(newest.rows)));
     }
     if (features > 0) parts.push_back(fmt::format("{} of {} features drifted", drifted, features));
+    if (features > 0 && values["drift"]["share"].get<double>() >= model.monitor.drift.share)
+      parts.back() += ": the data drifted";
     result.message = Join(parts, ", ");
     result.rows = static_cast<int64_t>(judged_periods_);
     result.values = std::move(values);

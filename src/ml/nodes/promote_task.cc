@@ -211,7 +211,7 @@ class PromotionWork {
     std::map<std::string, std::pair<double, double>> range;
     for (const auto& slice : trained.slices) {
       for (const auto& [name, value] : slice.metrics) {
-        environment.values[fmt::format("slice.{}.{}", slice.value.value_or("null"), name)] =
+        environment.values[fmt::format("slice.{}.{}", slice.Slice(), name)] =
             Measured::Number(value, "it is not defined on these rows");
         if (!value) continue;
         auto [it, fresh] = range.try_emplace(name, *value, *value);

@@ -23,7 +23,9 @@ Environment EnvironmentOf(const schedule::RunContext& run, const Json& monitored
   environment.zone = run.zone;
   AddNumbers(environment, "", monitored.value("metrics", Json()));
   AddNumbers(environment, "dummy.", monitored.value("dummy", Json()));
-  if (monitored.contains("rows")) environment.values["rows"] = Measured::Number(monitored["rows"].get<double>());
+  for (const char* name : {"rows", "labeled", "positive_share"}) {
+    if (monitored.contains(name)) environment.values[name] = Measured::Number(monitored[name].get<double>());
+  }
   if (monitored.contains("drift")) {
     const auto& drift = monitored["drift"];
     AddNumbers(environment, "drift.", drift.value("features", Json()));

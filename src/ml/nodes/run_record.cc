@@ -12,7 +12,7 @@ std::string DerivedRunId(const std::vector<std::string>& parts) {
   return Sha256Hex(Json(parts).dump()).substr(0, 32);
 }
 
-std::string TrainingConfigText(const ModelConfig& model) {
+std::string TrainingConfigText(const ModelConfig& model, const std::filesystem::path& project) {
   Json weights = model.train.class_weight.weights;
   Json out = {{"task", model.train.task ? Json(ToString(*model.train.task)) : Json()},
               {"script", model.train.script ? Json(model.train.script->argv) : Json()},
@@ -28,6 +28,17 @@ std::string TrainingConfigText(const ModelConfig& model) {
   Json categorical = Json::array();
   for (const auto& name : model.dataset.categorical) categorical.push_back(name.name);
   out["categorical"] = categorical;
+  if (model.train.script) {
+    Json code = Json::object();
+    auto names = model.train.script->argv;
+    names.push_back(model.train.script->requirements.generic_string());
+    for (const auto& name : names) {
+      std::error_code error;
+      if (name.empty() || !std::filesystem::is_regular_file(project / name, error)) continue;
+      if (auto text = io::ReadFile(project / name)) code[name] = Sha256Hex(*text);
+    }
+    out["code"] = code;
+  }
   return out.dump();
 }
 
@@ -125,8 +136,8 @@ Result<void> RecordParent(NodeWork& work, const Json& values, const Json& decisi
   run.tags["quern.kind"] = "training";
   run.tags["quern.reason"] = values.value("reason", "");
   run.params = {{"candidates", std::to_string(model.candidates.size())},
-                {"metric", model.promote.metric},
-                {"config", TrainingConfigText(model).substr(0, 5000)}};
+                {"metric", values.value("metric", model.promote.metric)},
+                {"config", TrainingConfigText(model, work.options().project).substr(0, 5000)}};
   for (const auto& one : values["sets"]) {
     if (one.contains("set"))
       run.datasets.push_back(DatasetInputOf(QUERN_TRY(TrainingSet::FromJson(one["set"])), "training"));

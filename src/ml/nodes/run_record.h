@@ -13,7 +13,8 @@ namespace quern::ml {
 std::string DerivedRunId(const std::vector<std::string>& parts);
 
 /// Everything of the model's configuration that changes what a training gives.
-std::string TrainingConfigText(const ModelConfig& model);
+/// Of a trainer that is a script also the SHA-256 of its files and requirements, as far as they lie in `project`.
+std::string TrainingConfigText(const ModelConfig& model, const std::filesystem::path& project);
 /// The model as it was when that text was written, as far as training goes.
 ModelConfig WithTrainingConfig(ModelConfig model, const Json& configuration);
 

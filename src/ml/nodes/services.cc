@@ -44,7 +44,7 @@ std::string InstantSql(Timestamp t) {
 }
 
 std::string Sql(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? fmt::format("{:e}::DOUBLE", *value) : "NULL::DOUBLE";
+  return value && std::isfinite(*value) ? fmt::format("{:.16e}::DOUBLE", *value) : "NULL::DOUBLE";
 }
 std::string Sql(int64_t value) {
   return fmt::format("{}::BIGINT", value);
