@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "e2e"))
 
-from quern_project import ROOT, Project, copy_project, differences  # noqa: E402
+from quern_project import ROOT, Project, copy_project, differences, tracked  # noqa: E402
 
 # Source, backfill, folder of the tables.
 BACKFILLS = {
@@ -65,6 +65,9 @@ def play(name, binary, rounds, kills, seed, work, say=print):
         project, killed = killed_round(name, binary, folder, rng, seconds, kills)
         total += killed
         found = differences(reference, project)
+        # Models too: no run, version or alias more or less than without a kill.
+        expected, there = tracked(reference), tracked(project)
+        found.update({f"tracked {what}": f"{expected[what]} against {there.get(what)}" for what in expected if there.get(what) != expected[what]})
         if found:
             lines = "\n".join(f"{table}: {text}" for table, text in found.items())
             raise SystemExit(f"round {number} (seed {seed}, {killed} kills, {folder}) differs:\n{lines}")

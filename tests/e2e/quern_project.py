@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -111,3 +112,19 @@ def differences(left, right, names=None):
         if text:
             found[name] = text
     return found
+
+
+def tracked(project):
+    """What a project's tracking database holds that must be equal between equal projects; {} when there is none."""
+    file = project.folder / ".quern" / "mlflow.db"
+    if not file.exists():
+        return {}
+    connection = sqlite3.connect(file)
+    ask = lambda sql: connection.execute(sql).fetchall()  # noqa: E731
+    return {
+        "runs": ask("select run_uuid, name, status from runs order by 1"),
+        "params": ask("select run_uuid, key, value from params order by 1, 2"),
+        "metrics": ask("select run_uuid, key, value from latest_metrics order by 1, 2"),
+        "versions": ask("select name, version, run_id from model_versions order by 1, 2"),
+        "aliases": ask("select name, alias, version from registered_model_aliases order by 1, 2"),
+    }

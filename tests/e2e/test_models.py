@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 import visits_project
-from quern_project import Project, differences
+from quern_project import Project, differences, tracked
 
 YEAR = visits_project.backfill()
 
@@ -21,19 +21,6 @@ def played(binary, tmp_path_factory):
     project = Project(folder, binary)
     project.quern(*YEAR)
     return project
-
-
-def tracked(project):
-    """What the tracking database holds that must be equal between equal projects."""
-    connection = sqlite3.connect(project.folder / ".quern" / "mlflow.db")
-    ask = lambda sql: connection.execute(sql).fetchall()  # noqa: E731
-    return {
-        "runs": ask("select run_uuid, name, status from runs order by 1"),
-        "params": ask("select run_uuid, key, value from params order by 1, 2"),
-        "metrics": ask("select run_uuid, key, value from latest_metrics order by 1, 2"),
-        "versions": ask("select name, version, run_id from model_versions order by 1, 2"),
-        "aliases": ask("select name, alias, version from registered_model_aliases order by 1, 2"),
-    }
 
 
 def decisions(project):
