@@ -88,7 +88,8 @@ class Doctor {
     if (!store) return Add(Verdict::kBad, "tracking database", store.error().message(), store.error().hint());
     if (!*store) return Add(Verdict::kGood, "tracking database", "none yet, the first training makes it", "");
     auto registered = (*store)->ListModels();
-    if (!registered) return Add(Verdict::kBad, "tracking database", registered.error().message(), registered.error().hint());
+    if (!registered)
+      return Add(Verdict::kBad, "tracking database", registered.error().message(), registered.error().hint());
     Add(Verdict::kGood, "tracking database", fmt::format("{} registered models", registered->size()), "");
   }
 

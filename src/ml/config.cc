@@ -10,7 +10,7 @@ namespace quern::ml {
 namespace {
 
 const std::vector<std::string> kDriftMethods = {"psi",       "jensenshannon", "wasserstein", "ks",
-                                              "chisquare", "hellinger",     "kl_div",      "z"};
+                                                "chisquare", "hellinger",     "kl_div",      "z"};
 // What predictions tables call their own columns.
 const char* const kPredictionColumns[] = {"prediction", "score",        "probabilities", "model_name", "model_version",
                                           "run_id",     "period_start", "period_end",    "dag_run",    "logical_date"};

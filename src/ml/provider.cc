@@ -177,10 +177,10 @@ Result<void> MlProvider::BeginRun(const schedule::RunContext& run, const std::ve
     if (QUERN_TRY(house->Exists({table.schema, table.table}))) {
       // What a killed try of this interval decided already stands.
       auto session = QUERN_TRY(house->NewSession());
-      auto last = QUERN_TRY(session->Execute(
-          fmt::format("SELECT model_version FROM {} WHERE model_version IS NOT NULL ORDER BY "
-                      "_quern_computed_at DESC, period_start DESC LIMIT 1",
-                      QuoteTable(table))));
+      auto last = QUERN_TRY(
+          session->Execute(fmt::format("SELECT model_version FROM {} WHERE model_version IS NOT NULL ORDER BY "
+                                       "_quern_computed_at DESC, period_start DESC LIMIT 1",
+                                       QuoteTable(table))));
       if (!last.rows.empty()) champion = std::get<int64_t>(last.rows[0][0]);
     }
     tracking::Store* store = QUERN_TRY(options_.tracking());

@@ -74,8 +74,8 @@ class DatasetWork {
     digests.push_back(evaluated.digest);
     rows += evaluated.rows;
 
-    const std::string parent = DerivedRunId(
-        {"training", model.name, run.schedule, FormatUtc(run.logical_date), digests.dump(), TrainingConfigText(model, work_.options().project)});
+    const std::string parent = DerivedRunId({"training", model.name, run.schedule, FormatUtc(run.logical_date),
+                                             digests.dump(), TrainingConfigText(model, work_.options().project)});
     result.values = {{"retrain", true},
                      {"sets", sets},
                      {"evaluation", evaluated.ToJson()},
