@@ -34,14 +34,11 @@ class ByHand {
   std::unique_ptr<NodeWork> work_;
 };
 
-Result<void> SaveChampion(NodeWork& work, int64_t version) {
-  const auto& to = work.model().promote.save_to;
-  if (to.empty()) return {};
+Result<void> SaveVersion(NodeWork& work, int64_t version) {
   tracking::Store* store = QUERN_TRY(work.tracking());
   auto found = QUERN_TRY(store->FindVersion(work.model().name, version));
   if (!found) return {};
-  auto opened = QUERN_TRY(work.Open(*found));
-  return tracking::CopyFolderAtomically(opened.folder, to.is_absolute() ? to : work.options().project / to);
+  return SaveChampion(work.model(), work.options(), *found);
 }
 
 Result<void> WriteDecision(const OperationContext& context, NodeWork& work, const std::string& decision,
@@ -243,8 +240,9 @@ class Reproducing {
       if (it == before.end() || it->second != file.sha256) different.push_back(file.path);
     }
     Add("model", different.empty(),
-        different.empty() ? fmt::format("{} files, the same bytes", fit.files.size())
-                          : "other bytes in " + Join(different, ", "));
+        fit.files.empty()   ? std::string("what a trainer of one's own wrote is compared by its figures")
+        : different.empty() ? fmt::format("{} files, the same bytes", fit.files.size())
+                            : "other bytes in " + Join(different, ", "));
     return {};
   }
 
@@ -260,6 +258,15 @@ class Reproducing {
 Result<int64_t> PromoteByHand(const OperationContext& context, const std::string& run_id) {
   ByHand hand(context, "quern model promote");
   tracking::Store* store = QUERN_TRY(hand.work().tracking());
+  const auto run = QUERN_TRY(store->FindRun(run_id));
+  if (run) {
+    auto of = run->tags.find("quern.model");
+    if (of != run->tags.end() && of->second != context.model->name) {
+      return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("run {} is a training of the model '{}', not of '{}'",
+                                                                 run_id, of->second, context.model->name))
+                      .With("run", run_id));
+    }
+  }
   tracking::NewVersion version;
   version.model = context.model->name;
   version.run_id = run_id;
@@ -271,7 +278,7 @@ Result<int64_t> PromoteByHand(const OperationContext& context, const std::string
     if (there.model == context.model->name) return PromoteVersionByHand(context, there.version, "manual");
   }
   auto promotion = QUERN_TRY(store->Promote(version));
-  QUERN_TRY(SaveChampion(hand.work(), promotion.version));
+  QUERN_TRY(SaveVersion(hand.work(), promotion.version));
   QUERN_TRY(WriteDecision(context, hand.work(), "manual", promotion, run_id));
   return promotion.version;
 }
@@ -280,7 +287,7 @@ Result<int64_t> PromoteVersionByHand(const OperationContext& context, int64_t ve
   ByHand hand(context, "quern model promote");
   tracking::Store* store = QUERN_TRY(hand.work().tracking());
   auto promotion = QUERN_TRY(store->PromoteVersion(context.model->name, version));
-  QUERN_TRY(SaveChampion(hand.work(), version));
+  QUERN_TRY(SaveVersion(hand.work(), version));
   if (!promotion.made) return version;  // it was the champion already
   auto found = QUERN_TRY(store->FindVersion(context.model->name, version));
   QUERN_TRY(WriteDecision(context, hand.work(), decision, promotion, found ? found->run_id : ""));
@@ -314,12 +321,13 @@ Result<std::vector<VersionCheck>> VerifyVersions(const OperationContext& context
   warehouse::Warehouse* house = QUERN_TRY(hand.work().warehouse());
   std::vector<VersionCheck> out;
   for (const auto& version : QUERN_TRY(store->ListVersions(context.model->name))) {
-    VersionCheck check{version.version, false, ""};
+    VersionCheck check{.version = version.version};
     auto opened = hand.work().Open(version);
     if (!opened) {
       check.note = opened.error().message();
     } else if (!opened->training.is_object()) {
-      check.note = "it was not trained here: there is no record of its training set";
+      check.foreign = check.good = true;
+      check.note = "it was not trained here: there is no training set of it to look for";
     } else {
       auto session = QUERN_TRY(house->NewSession());
       auto set = QUERN_TRY(TrainingSet::FromJson(opened->training.at("training_set")));
@@ -329,11 +337,11 @@ Result<std::vector<VersionCheck>> VerifyVersions(const OperationContext& context
                    : verified->equal
                        ? fmt::format("{} rows of {} at version {}", FormatCount(set.rows), set.table, set.version)
                        : fmt::format("{} at version {} has other rows than recorded", set.table, set.version);
-      std::error_code error;
-      if (check.good && !fs::exists(opened->folder / "MLmodel", error)) {
-        check.good = false;
-        check.note = "the model's files are gone from " + opened->folder.string();
-      }
+    }
+    std::error_code error;
+    if (check.good && !fs::exists(opened->folder / "MLmodel", error)) {
+      check.good = false;
+      check.note = "the model's files are gone from " + opened->folder.string();
     }
     out.push_back(std::move(check));
   }

@@ -16,7 +16,8 @@ struct OperationContext {
 };
 
 /// Makes a run's model (or a version that is there) the champion, saves it to `save_to`, writes the decision down.
-/// Gives the version. Errors: kTrackingNotFound, those of the tracking database and the warehouse.
+/// Gives the version. Errors: kTrackingNotFound, kInvalidArgument (a run of another model), those of the
+/// tracking database and the warehouse.
 Result<int64_t> PromoteByHand(const OperationContext& context, const std::string& run_id);
 Result<int64_t> PromoteVersionByHand(const OperationContext& context, int64_t version, const std::string& decision);
 
@@ -43,7 +44,8 @@ Result<Reproduction> Reproduce(const OperationContext& context, const std::strin
 struct VersionCheck {
   int64_t version = 0;
   bool good = false;
-  std::string note;
+  bool foreign = false;  ///< not trained here: good when its files are there
+  std::string note{};
 };
 Result<std::vector<VersionCheck>> VerifyVersions(const OperationContext& context);
 

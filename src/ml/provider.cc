@@ -187,9 +187,14 @@ Result<void> MlProvider::BeginRun(const schedule::RunContext& run, const std::ve
     if (!QUERN_TRY(store->FindModel(model.name))) continue;
     auto now = QUERN_TRY(store->FindVersionByAlias(model.name, std::string(tracking::kChampion)));
     if (champion == (now ? std::optional(now->version) : std::nullopt)) continue;
-    if (champion && !QUERN_TRY(store->FindVersion(model.name, *champion))) continue;  // deleted by a client of MLflow
+    // What a client of MLflow made champion no interval did, and none would do it again.
+    if (now && !now->tags.contains("quern.dag_run") && !now->tags.contains("quern.promoted_by")) continue;
+    std::optional<tracking::ModelVersion> version;
+    if (champion) version = QUERN_TRY(store->FindVersion(model.name, *champion));
+    if (champion && !version) continue;  // deleted by a client of MLflow
     QUERN_TRY(store->SetAliases(
         model.name, {{std::string(tracking::kChampion), champion}, {std::string(tracking::kPrevious), std::nullopt}}));
+    if (version) QUERN_TRY(SaveChampion(model, options_, *version));
   }
   return {};
 }

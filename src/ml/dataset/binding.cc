@@ -308,6 +308,11 @@ class Binder {
                                         : "features are numbers, texts and truth values; exclude it");
       return;
     }
+    if (EqualsIgnoreCase(candidate.name, "prediction")) {
+      Report(pos, "a feature cannot be called 'prediction': monitoring calls what the model says so",
+             "give it another name in the dataset's source, or exclude it");
+      return;
+    }
     BoundFeature feature;
     feature.name = candidate.name;
     feature.type = *type;

@@ -180,6 +180,27 @@ Result<ModelKind> ModelKindOf(const fs::path& folder) {
           .Hint("save the model with one of MLflow's save_model functions"));
 }
 
+Result<std::vector<ModelInput>> ModelInputsOf(const fs::path& folder) {
+  const Json json = QUERN_TRY(ReadMlModel(folder));
+  std::vector<ModelInput> out;
+  auto signature = json.find("signature");
+  if (signature == json.end() || !signature->is_object()) return out;
+  auto text = signature->find("inputs");
+  if (text == signature->end() || !text->is_string()) return out;
+  auto inputs = ParseJson(text->get<std::string>(), (folder / "MLmodel").string());
+  if (!inputs || !inputs->is_array()) {
+    return Fail(Error(ErrorCode::kModelFile,
+                      fmt::format("{}: the signature's inputs are no list", (folder / "MLmodel").string())));
+  }
+  for (const auto& input : *inputs) {
+    if (!input.is_object() || !input.contains("name") || !input["name"].is_string()) return std::vector<ModelInput>();
+    auto required = input.find("required");
+    out.push_back({input["name"].get<std::string>(),
+                   required == input.end() || !required->is_boolean() || required->get<bool>()});
+  }
+  return out;
+}
+
 Result<std::shared_ptr<const LoadedModel>> LoadedModel::Load(const fs::path& folder) {
   Json mlmodel = QUERN_TRY(ReadMlModel(folder));
   fs::path features_path = folder / "features.json", model_path = folder / kModelFileName;

@@ -34,4 +34,12 @@ enum class ModelKind {
 /// Looks into MLmodel. Errors: kModelFile naming the file.
 Result<ModelKind> ModelKindOf(const std::filesystem::path& folder);
 
+struct ModelInput {
+  std::string name;
+  bool required = true;
+};
+/// The columns that the signature in MLmodel names; none when there is no signature, or one without names.
+/// Errors: kModelFile naming the file.
+Result<std::vector<ModelInput>> ModelInputsOf(const std::filesystem::path& folder);
+
 }  // namespace quern::ml

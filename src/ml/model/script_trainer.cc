@@ -152,7 +152,8 @@ Result<fs::path> ScoreWithMlflow(engine::Connection& connection, const MlflowSco
   std::vector<std::string> selected;
   for (const auto* names : {&columns, &scoring.features}) {
     for (const auto& name : *names) {
-      auto quoted = QuoteIdentifier(name);
+      // Under the name that was asked for, however the query spells it.
+      auto quoted = fmt::format("{0} AS {0}", QuoteIdentifier(name));
       if (std::find(selected.begin(), selected.end(), quoted) == selected.end()) selected.push_back(quoted);
     }
   }

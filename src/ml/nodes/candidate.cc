@@ -250,19 +250,31 @@ Result<DummyModel> DummyOf(engine::Connection& connection, const TrainingSet& se
 
 Result<std::vector<Performance>> Judge(engine::Connection& connection, Scorer& scorer, const TrainingSet& set,
                                        const std::vector<std::string>& slices, const std::optional<DummyModel>& dummy) {
-  std::vector<std::string> columns = {set.label.name};
-  for (const auto& slice : slices) columns.push_back(slice);
-  const auto predictions = QUERN_TRY(scorer.Predictions(set.ReadSql(), columns));
+  // Under names of our own, so that a column may be called as what a model gives is: score, prediction.
+  std::vector<std::string> columns = {"__label"};
+  std::string rows = fmt::format("SELECT *, {} AS __label", QuoteIdentifier(set.label.name));
+  for (size_t i = 0; i < slices.size(); ++i) {
+    columns.push_back(fmt::format("__slice{}", i));
+    rows += fmt::format(", {} AS {}", QuoteIdentifier(slices[i]), columns.back());
+  }
+  rows += fmt::format(" FROM ({})", set.ReadSql());
+  const auto predictions = QUERN_TRY(scorer.Predictions(rows, columns));
   PerformanceSpec spec;
   spec.task = TaskOf(set.task);
-  spec.label = set.label.name;
+  spec.label = "__label";
   if (spec.task != Task::kBinary) spec.score = "";
   if (spec.task == Task::kMulticlass) spec.probabilities = "probabilities";
   if (spec.task == Task::kBinary && scorer.classes().size() == 2) spec.positive = scorer.classes()[1];
   spec.classes = scorer.classes();
-  spec.slices = slices;
+  spec.slices.assign(columns.begin() + 1, columns.end());
   spec.dummy = dummy;
-  return Evaluate(connection, predictions, spec);
+  auto figures = QUERN_TRY(Evaluate(connection, predictions, spec));
+  for (auto& one : figures) {
+    for (size_t i = 0; i < slices.size(); ++i) {
+      if (one.column == spec.slices[i]) one.column = slices[i];
+    }
+  }
+  return figures;
 }
 
 Result<Fit> FitModel(NodeWork& work, const Training& training, const fs::path& folder, const std::string& run_id) {
@@ -278,14 +290,16 @@ Result<Fit> FitModel(NodeWork& work, const Training& training, const fs::path& f
   out.validation_from = QUERN_TRY(SplitAt(*session, training.set, training.validation));
   if (model.train.script) {
     QUERN_TRY(FitScript(work, *session, training, out.validation_from, folder, out));
+    out.classes = QUERN_TRY(ClassesOf(*session, training.set.ReadSql(), training.set.label, out.trained.task));
   } else {
     QUERN_TRY(FitXgboost(work, *session, training, out.validation_from, folder, run_id, out));
   }
   for (const auto& [name, value] : out.metrics) out.trained.validation[name] = value;
   out.dummy = QUERN_TRY(DummyOf(*session, training.set, out.trained.task, out.classes));
   if (!training.evaluation) return out;
-  auto scorer =
-      QUERN_TRY(Scorer::Open(*session, folder, run_id, work.options(), model, out.trained.task, &work.task()));
+  ScoredAs as{.task = out.trained.task, .classes = out.classes};
+  for (const auto& feature : training.set.features) as.features.push_back(feature.name);
+  auto scorer = QUERN_TRY(Scorer::Open(*session, folder, run_id, work.options(), model, as, &work.task()));
   std::vector<std::string> slices;
   for (const auto& slice : model.promote.slices) slices.push_back(slice.name);
   out.figures = QUERN_TRY(Judge(*session, scorer, *training.evaluation, slices, out.dummy));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "base/text.h"
@@ -49,8 +50,8 @@ class MonitorWork {
 
  private:
   std::string PeriodSql(const std::string& prefix, const Judged& judged) const {
-    return fmt::format("{0}period_start = {1} AND {0}model_version = {2}", prefix, InstantSql(judged.period.start),
-                       judged.version);
+    return fmt::format("{0}period_start = {1} AND {0}period_end = {2} AND {0}model_version = {3}", prefix,
+                       InstantSql(judged.period.start), InstantSql(judged.period.end), judged.version);
   }
   void SetPeriod(NewRows& rows, const Judged& judged) const {
     rows.Set("period_start", InstantSql(judged.period.start));
@@ -72,6 +73,21 @@ class MonitorWork {
     std::vector<std::string> out;
     for (const auto& slice : work_.model().monitor.slices) out.push_back(slice.name);
     return out;
+  }
+  // Slices stand in the judged rows under names of our own: a feature may be called as a column of predictions is.
+  std::vector<std::string> SliceColumns() const {
+    std::vector<std::string> out;
+    for (size_t i = 0; i < work_.model().monitor.slices.size(); ++i) out.push_back(fmt::format("__slice{}", i));
+    return out;
+  }
+  template <class Figures>
+  Figures WithSliceNames(Figures figures) const {
+    const auto names = SliceNames(), columns = SliceColumns();
+    for (auto& one : figures) {
+      auto it = std::find(columns.begin(), columns.end(), one.column);
+      if (it != columns.end()) one.column = names[static_cast<size_t>(it - columns.begin())];
+    }
+    return figures;
   }
   std::string KeysEqual(const std::string& left, const std::string& right) const {
     std::vector<std::string> parts;
@@ -103,10 +119,11 @@ class MonitorWork {
     const std::string rows = DatasetQuery(model, *bound_, frame, query);
     const bool slices = !model.monitor.slices.empty();
     std::string columns = fmt::format("p.*, l.{} AS __label", QuoteIdentifier(bound_->label.name));
-    const auto keys = KeyNames();
-    for (const auto& slice : SliceNames()) {
-      if (std::find(keys.begin(), keys.end(), slice) == keys.end())
-        columns += ", a." + QuoteIdentifier(slice) + " AS " + QuoteIdentifier(slice);
+    const auto keys = KeyNames(), names = SliceNames(), as = SliceColumns();
+    for (size_t i = 0; i < names.size(); ++i) {
+      const bool key =
+          std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return EqualsIgnoreCase(k, names[i]); });
+      columns += fmt::format(", {}.{} AS {}", key ? "p" : "a", QuoteIdentifier(names[i]), as[i]);
     }
     QUERN_TRY(session_->Execute(fmt::format(
         "CREATE OR REPLACE TEMP TABLE quern_judged AS SELECT {} FROM (SELECT * FROM {} AT (VERSION => {}) WHERE "
@@ -115,7 +132,7 @@ class MonitorWork {
         KeysEqual("p", "l"), slices ? fmt::format("LEFT JOIN ({}) AS a ON {}", rows, KeysEqual("p", "a")) : "")));
     auto found = QUERN_TRY(session_->Execute(
         "SELECT epoch_us(period_start), epoch_us(period_end), model_version, any_value(run_id), count(*), "
-        "count(__label) FROM temp.quern_judged GROUP BY ALL ORDER BY 1, 3"));
+        "count(__label) FROM temp.quern_judged GROUP BY ALL ORDER BY 1, 2, 3"));
     for (const auto& row : found.rows) {
       judged_.push_back({{FromMicros(std::get<int64_t>(row[0])), FromMicros(std::get<int64_t>(row[1]))},
                          std::get<int64_t>(row[2]),
@@ -142,17 +159,19 @@ class MonitorWork {
     const auto table = PerformanceTable(model);
     if (QUERN_TRY(work_.IsDone(table))) return {};
     auto known = QUERN_TRY(session_->Execute(fmt::format(
-        "SELECT epoch_us(period_start), model_version, labeled, rows FROM {} WHERE slice = ''", QuoteTable(table))));
-    std::map<std::pair<int64_t, int64_t>, std::pair<int64_t, int64_t>> before;
+        "SELECT epoch_us(period_start), epoch_us(period_end), model_version, labeled, rows FROM {} WHERE slice = ''",
+        QuoteTable(table))));
+    std::map<std::array<int64_t, 3>, std::pair<int64_t, int64_t>> before;
     for (const auto& row : known.rows) {
-      before[{std::get<int64_t>(row[0]), std::get<int64_t>(row[1])}] = {std::get<int64_t>(row[2]),
-                                                                        std::get<int64_t>(row[3])};
+      before[{std::get<int64_t>(row[0]), std::get<int64_t>(row[1]), std::get<int64_t>(row[2])}] = {
+          std::get<int64_t>(row[3]), std::get<int64_t>(row[4])};
     }
     NewRows rows(PerformanceColumns(task_));
     std::vector<std::string> replaced;
     for (const auto& judged : judged_) {
       if (judged.labeled == 0) continue;
-      auto it = before.find({MicrosSinceEpoch(judged.period.start), judged.version});
+      auto it =
+          before.find({MicrosSinceEpoch(judged.period.start), MicrosSinceEpoch(judged.period.end), judged.version});
       if (it != before.end() && it->second == std::pair{judged.labeled, judged.rows}) continue;
       if (it != before.end()) replaced.push_back("(" + PeriodSql("", judged) + ")");
       auto figures = QUERN_TRY(EvaluatePeriod(judged));
@@ -195,18 +214,15 @@ class MonitorWork {
     spec.label = "__label";
     if (task_ != Task::kBinary) spec.score = "";
     if (task_ == Task::kMulticlass) spec.probabilities = "probabilities";
-    spec.slices = SliceNames();
+    spec.slices = SliceColumns();
     if (auto version = QUERN_TRY(OpenVersion(judged.version))) {
-      if (version->training.is_object()) {
-        spec.dummy = DummyFromJson(version->training.value("dummy", Json::object()));
-        if (version->training.contains("classes")) {
-          auto classes = version->training["classes"].get<std::vector<std::string>>();
-          if (task_ == Task::kBinary && classes.size() == 2) spec.positive = classes[1];
-          spec.classes = classes;
-        }
-      }
+      if (version->training.is_object() && version->training.contains("dummy"))
+        spec.dummy = DummyFromJson(version->training["dummy"]);
+      spec.classes = QUERN_TRY(work_.Like(*session_, *version, *bound_)).classes;
+      if (task_ == Task::kBinary && spec.classes.size() == 2) spec.positive = spec.classes[1];
     }
-    return Evaluate(*session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec);
+    return WithSliceNames(QUERN_TRY(
+        Evaluate(*session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec)));
   }
 
   // Predictions, features and drift of each period that has not been described yet.
@@ -249,9 +265,9 @@ class MonitorWork {
     PredictionSpec spec;
     spec.task = task_;
     if (task_ == Task::kRegression) spec.score = "";
-    spec.slices = SliceNames();
-    auto all = QUERN_TRY(DescribePredictions(
-        *session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec));
+    spec.slices = SliceColumns();
+    auto all = WithSliceNames(QUERN_TRY(DescribePredictions(
+        *session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec)));
     for (const auto& one : all) {
       rows.Begin();
       SetPeriod(rows, judged);
@@ -361,15 +377,21 @@ class MonitorWork {
   }
 
   Result<void> MakeReference(const ModelInUse& version, const TrainingSet& trained, const std::string& value) {
-    auto scorer = QUERN_TRY(Scorer::Open(*session_, version.folder,
-                                         fmt::format("{}_v{}", work_.model().name, version.version.version),
-                                         work_.options(), work_.model(), task_, &work_.task()));
-    std::vector<std::string> columns;
-    for (const auto& feature : trained.features) columns.push_back(feature.name);
-    auto scored = QUERN_TRY(scorer.Predictions(trained.ReadSql(), columns));
+    auto scorer = QUERN_TRY(Scorer::Open(
+        *session_, version.folder, fmt::format("{}_v{}", work_.model().name, version.version.version), work_.options(),
+        work_.model(), QUERN_TRY(work_.Like(*session_, version, *bound_)), &work_.task()));
+    // Features pass the model under names of our own: one may be called score, as what the model gives is.
+    std::vector<std::string> kept;
+    std::string passed, named;
+    for (const auto& feature : trained.features) {
+      kept.push_back(fmt::format("__feature{}", kept.size()));
+      passed += fmt::format(", {} AS {}", QuoteIdentifier(feature.name), kept.back());
+      named += fmt::format("{} AS {}, ", kept.back(), QuoteIdentifier(feature.name));
+    }
+    auto scored = QUERN_TRY(scorer.Predictions(fmt::format("SELECT *{} FROM ({})", passed, trained.ReadSql()), kept));
     QUERN_TRY(session_->Execute(fmt::format(
-        "CREATE OR REPLACE TEMP TABLE quern_reference AS SELECT {}, CAST({} AS DOUBLE) AS __prediction FROM ({})",
-        QuoteColumns(columns), value, scored)));
+        "CREATE OR REPLACE TEMP TABLE quern_reference AS SELECT {}CAST({} AS DOUBLE) AS __prediction FROM ({})", named,
+        value, scored)));
     return {};
   }
 

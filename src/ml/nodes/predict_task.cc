@@ -33,7 +33,6 @@ Result<TaskResult> Predict(NodeWork& work) {
   std::string why;
   auto bound = QUERN_TRY(work.Bind(*session, &why));
   if (!bound) return NothingToDo(why);
-  const Task task = TaskOf(bound->task);
   const QueryOptions query{.rows = Rows::kAll, .interval = run.interval, .zone = run.zone};
   const TimeFrame frame{"period", period->start, period->end};
   const std::string rows = DatasetQuery(model, *bound, frame, query);
@@ -43,7 +42,7 @@ Result<TaskResult> Predict(NodeWork& work) {
 
   auto scorer =
       QUERN_TRY(Scorer::Open(*session, champion->folder, fmt::format("{}_v{}", model.name, champion->version.version),
-                             work.options(), model, task, &work.task()));
+                             work.options(), model, QUERN_TRY(work.Like(*session, *champion, *bound)), &work.task()));
   std::vector<std::string> columns;
   for (const auto& key : bound->key) columns.push_back(key.name);
   bool time_in_key = false;

@@ -36,7 +36,7 @@ class PromotionWork {
   Result<TaskResult> Run(const Json& dataset) {
     const auto parent = dataset.at("parent_run").get<std::string>();
     Json decision = QUERN_TRY(RecordedDecision(work_, parent));
-    if (decision.is_null() || QUERN_TRY(AgainstAnotherChampion(decision))) {
+    if (decision.is_null() || QUERN_TRY(MustDecideAgain(decision))) {
       decision = QUERN_TRY(Decide(dataset));
       QUERN_TRY(RecordParent(work_, dataset, decision));
     }
@@ -61,12 +61,29 @@ class PromotionWork {
   }
 
  private:
-  // A rerun may meet the same training with another champion than the first time.
-  Result<bool> AgainstAnotherChampion(const Json& decision) {
+  // A rerun may meet the same training with another champion, or with other rules, than the first time.
+  Result<bool> MustDecideAgain(const Json& decision) {
     if (!work_.run().rerun || QUERN_TRY(work_.IsDone(DecisionsTable(work_.model())))) return false;
     auto champion = QUERN_TRY(work_.Champion());
+    // An earlier try of this rerun came as far as promoting it.
+    if (champion && decision.value("decision", "") == "promoted" &&
+        champion->version.run_id == decision.value("run_id", ""))
+      return false;
     const int64_t now = champion ? champion->version.version : 0;
-    return decision.value("champion_before", int64_t{0}) != now;
+    return decision.value("champion_before", int64_t{0}) != now || decision.value("rules", Json()) != Rules();
+  }
+
+  // What of the configuration decides between candidates and champion.
+  Json Rules() const {
+    const auto& promote = work_.model().promote;
+    Json require = Json::array(), slices = Json::array();
+    for (const auto& rule : promote.require) require.push_back(rule.text());
+    for (const auto& slice : promote.slices) slices.push_back(slice.name);
+    return {{"metric", promote.metric},
+            {"least_improvement", promote.least_improvement},
+            {"require", require},
+            {"slices", slices},
+            {"refit", promote.refit}};
   }
 
   // In a rerun the same training is found, and its version with it; it becomes champion again.
@@ -91,11 +108,11 @@ class PromotionWork {
     }
     const std::string metric = challengers.front().trained.MetricName(model);
     const bool larger = LargerIsBetter(metric);
-    auto champion = QUERN_TRY(JudgeChampion(evaluation, challengers.front().trained));
+    auto champion = QUERN_TRY(JudgeChampion(evaluation));
     for (auto& challenger : challengers) {
       if (auto it = challenger.trained.metrics.find(metric); it != challenger.trained.metrics.end())
         challenger.value = it->second;
-      challenger.blocked = WhyBlocked(challenger.trained, champion);
+      challenger.blocked = WhyBlocked(challenger.trained, champion, evaluation.rows);
       if (!challenger.value) challenger.blocked = metric + " is not defined";
     }
     auto better = [&](double a, double b) { return larger ? a > b : a < b; };
@@ -107,6 +124,7 @@ class PromotionWork {
       if (challenger.blocked.empty() && (!best || better(*challenger.value, *best->value))) best = &challenger;
     }
     Json decision = {{"metric", metric},
+                     {"rules", Rules()},
                      {"parent_run", dataset["parent_run"]},
                      {"reason_to_retrain", dataset.value("reason", "")},
                      {"evaluation", evaluation.training_set},
@@ -168,7 +186,7 @@ class PromotionWork {
     return decision;
   }
 
-  Result<std::optional<ChampionFigures>> JudgeChampion(const TrainingSet& evaluation, const Trained& like) {
+  Result<std::optional<ChampionFigures>> JudgeChampion(const TrainingSet& evaluation) {
     auto champion = QUERN_TRY(work_.Champion());
     if (!champion) return std::nullopt;
     ChampionFigures out;
@@ -176,10 +194,13 @@ class PromotionWork {
     auto session = QUERN_TRY(work_.Session({}));
     std::vector<std::string> slices;
     for (const auto& slice : work_.model().promote.slices) slices.push_back(slice.name);
+    std::string why;
+    auto bound = QUERN_TRY(work_.Bind(*session, &why));
+    if (!bound) return Fail(ErrorCode::kTrainingData, why);
     auto judged = [&]() -> Result<MetricValues> {
-      auto scorer = QUERN_TRY(Scorer::Open(*session, champion->folder,
-                                           fmt::format("{}_v{}", work_.model().name, champion->version.version),
-                                           work_.options(), work_.model(), like.task, &work_.task()));
+      auto scorer = QUERN_TRY(Scorer::Open(
+          *session, champion->folder, fmt::format("{}_v{}", work_.model().name, champion->version.version),
+          work_.options(), work_.model(), QUERN_TRY(work_.Like(*session, *champion, *bound)), &work_.task()));
       auto figures = QUERN_TRY(Judge(*session, scorer, evaluation, {}, std::nullopt));
       return figures.front().metrics;
     }();
@@ -196,7 +217,7 @@ class PromotionWork {
     return std::optional<ChampionFigures>(std::move(out));
   }
 
-  std::string WhyBlocked(const Trained& trained, const std::optional<ChampionFigures>& champion) const {
+  std::string WhyBlocked(const Trained& trained, const std::optional<ChampionFigures>& champion, int64_t rows) const {
     const auto& model = work_.model();
     Environment environment;
     environment.now = work_.run().interval.end;
@@ -206,6 +227,7 @@ class PromotionWork {
         environment.values[prefix + name] = Measured::Number(value, "it is not defined on these rows");
     };
     add("", trained.metrics);
+    environment.values["rows"] = Measured::Number(static_cast<double>(rows));
     add("dummy.", trained.dummy);
     if (champion) add("champion.", champion->metrics);
     std::map<std::string, std::pair<double, double>> range;
@@ -264,14 +286,10 @@ class PromotionWork {
   }
 
   Result<void> SaveTo(int64_t version) {
-    const auto& to = work_.model().promote.save_to;
-    if (to.empty()) return {};
+    if (work_.model().promote.save_to.empty()) return {};
     auto champion = QUERN_TRY(work_.Champion());
     if (!champion || champion->version.version != version) return {};  // somebody promoted another since
-    const auto destination = to.is_absolute() ? to : work_.options().project / to;
-    QUERN_TRY_CONTEXT(tracking::CopyFolderAtomically(champion->folder, destination),
-                      "saving the promoted model to " + destination.string());
-    return {};
+    return SaveChampion(work_.model(), work_.options(), champion->version);
   }
 
   Result<void> WriteDecision(const Json& decision) {

@@ -44,7 +44,7 @@ std::string TrainingConfigText(const ModelConfig& model, const std::filesystem::
 
 ModelConfig WithTrainingConfig(ModelConfig model, const Json& configuration) {
   auto& train = model.train;
-  if (configuration["script"].is_array() && train.script) {
+  if (train.script && configuration.contains("script") && configuration["script"].is_array()) {
     train.script->argv = configuration["script"].get<std::vector<std::string>>();
   }
   train.rounds = configuration.value("rounds", train.rounds);
@@ -52,7 +52,7 @@ ModelConfig WithTrainingConfig(ModelConfig model, const Json& configuration) {
   train.seed = configuration.value("seed", train.seed);
   train.threads = configuration.value("threads", train.threads);
   model.predict.threshold = configuration.value("threshold", model.predict.threshold);
-  if (const auto& weight = configuration["class_weight"]; weight.is_array() && weight.size() == 2) {
+  if (const Json weight = configuration.value("class_weight", Json()); weight.is_array() && weight.size() == 2) {
     train.class_weight.kind = static_cast<ClassWeightConfig::Kind>(weight[0].get<int>());
     train.class_weight.weights = weight[1].get<std::map<std::string, double>>();
   }

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/ids.h"
 #include "base/text.h"
 #include "io/files.h"
+#include "ml/dataset/training_set.h"
 #include "ml/model/model_folder.h"
 #include "ml/model/script_trainer.h"
 #include "tracking/artifacts.h"
@@ -80,6 +82,25 @@ DummyModel DummyFromJson(const Json& json) {
   return out;
 }
 
+Result<fs::path> FolderOf(const tracking::ModelVersion& version) {
+  const auto& uri = version.storage_location.empty() ? version.source : version.storage_location;
+  auto folder = tracking::PathOfUri(uri);
+  if (folder) return *folder;
+  return Fail(Error(ErrorCode::kModelFile, fmt::format("version {} of {} lies at {}, which is no local folder",
+                                                       version.version, version.model, uri))
+                  .With("model", version.model));
+}
+
+Result<void> SaveChampion(const ModelConfig& model, const ProviderOptions& options,
+                          const tracking::ModelVersion& champion) {
+  const auto& to = model.promote.save_to;
+  if (to.empty()) return {};
+  const fs::path destination = to.is_absolute() ? to : options.project / to;
+  QUERN_TRY_CONTEXT(tracking::CopyFolderAtomically(QUERN_TRY(FolderOf(champion)), destination),
+                    "saving the champion to " + destination.string());
+  return {};
+}
+
 // ---- one node's work
 
 warehouse::CommitContext NodeWork::CommitContext() const {
@@ -106,9 +127,12 @@ Result<std::unique_ptr<warehouse::Session>> NodeWork::Session(const std::vector<
 Result<bool> NodeWork::IsDone(const schedule::TableRef& table) {
   if (run().full_refresh) return false;
   warehouse::Warehouse* house = QUERN_TRY(warehouse());
-  auto done =
-      QUERN_TRY(house->TxnVersion({table.schema, table.table}, schedule::EffectAppId(run(), context_.node->id)));
-  return done && *done >= schedule::EffectVersion(run());
+  const warehouse::TableName name{table.schema, table.table};
+  auto done = QUERN_TRY(house->TxnVersion(name, schedule::EffectAppId(run(), context_.node->id)));
+  const int64_t now = schedule::EffectVersion(run());
+  if (done && *done > now && !QUERN_TRY(house->HasCommitOf(name, run().dag_run, context_.node->id)))
+    return Fail(schedule::OutOfOrder(run(), name.ToString(), *done));
+  return done && *done >= now;
 }
 
 Result<std::optional<BoundDataset>> NodeWork::Bind(engine::Connection& connection, std::string* why) {
@@ -133,16 +157,9 @@ Json NodeWork::ValuesOf(std::string_view kind) const {
 Result<ModelInUse> NodeWork::Open(const tracking::ModelVersion& version) {
   ModelInUse out;
   out.version = version;
-  const auto& uri = version.storage_location.empty() ? version.source : version.storage_location;
-  auto folder = tracking::PathOfUri(uri);
-  if (!folder) {
-    return Fail(Error(ErrorCode::kModelFile, fmt::format("version {} of {} lies at {}, which is no local folder",
-                                                         version.version, version.model, uri))
-                    .With("model", version.model));
-  }
-  out.folder = *folder;
+  out.folder = QUERN_TRY(FolderOf(version));
   // The run's own record lies beside the model's folder.
-  const fs::path record = folder->parent_path() / "training.json";
+  const fs::path record = out.folder.parent_path() / "training.json";
   std::error_code error;
   if (fs::exists(record, error)) {
     out.training = QUERN_TRY(ParseJson(QUERN_TRY(io::ReadFile(record)), record.string()));
@@ -152,6 +169,24 @@ Result<ModelInUse> NodeWork::Open(const tracking::ModelVersion& version) {
     }
   }
   if (!out.trained_until) out.trained_until = version.created;
+  return out;
+}
+
+Result<ScoredAs> NodeWork::Like(engine::Connection& connection, const ModelInUse& version, const BoundDataset& bound) {
+  ScoredAs out{.task = TaskOf(bound.task)};
+  if (version.training.is_object() && version.training.contains("training_set")) {
+    const auto set = QUERN_TRY(TrainingSet::FromJson(version.training["training_set"]));
+    for (const auto& feature : set.features) out.features.push_back(feature.name);
+    out.classes = version.training.value("classes", std::vector<std::string>());
+  } else {
+    out.foreign = true;
+    for (const auto& feature : bound.features) out.features.push_back(feature.name);
+  }
+  if (out.classes.empty() && QUERN_TRY(ModelKindOf(version.folder)) == ModelKind::kMlflow) {
+    const QueryOptions query{.rows = Rows::kLabeled, .interval = run().interval, .zone = run().zone, .ordered = false};
+    const TimeFrame frame{"labels", std::nullopt, run().interval.end};
+    out.classes = QUERN_TRY(ClassesOf(connection, DatasetQuery(model_, bound, frame, query), bound.label, out.task));
+  }
   return out;
 }
 
@@ -170,12 +205,25 @@ Result<std::optional<ModelInUse>> NodeWork::ChampionIfAny() {
 
 // ---- scoring
 
+Result<std::vector<std::string>> ClassesOf(engine::Connection& connection, const std::string& query,
+                                           const BoundColumn& label, Task task) {
+  if (task == Task::kRegression) return std::vector<std::string>();
+  if (label.type == "BOOLEAN") return std::vector<std::string>{"false", "true"};
+  auto found = QUERN_TRY(connection.Execute(
+      fmt::format("SELECT CAST(c AS VARCHAR) FROM (SELECT DISTINCT {} AS c FROM ({})) WHERE c IS NOT NULL ORDER BY c",
+                  QuoteIdentifier(label.name), query)));
+  std::vector<std::string> out;
+  for (const auto& row : found.rows) out.push_back(engine::ToText(row[0]));
+  return out;
+}
+
 struct Scorer::State {
   engine::Connection* connection = nullptr;
   std::string function;
   std::shared_ptr<const LoadedModel> model;  // null: a model of another flavor
   std::shared_ptr<ScoringCounts> counts;
   MlflowScoring mlflow;
+  std::vector<ModelInput> inputs;
   std::vector<fs::path> files;  // that Python wrote
 
   ~State() {
@@ -192,7 +240,7 @@ Scorer& Scorer::operator=(Scorer&&) noexcept = default;
 Scorer::~Scorer() = default;
 
 Result<Scorer> Scorer::Open(engine::Connection& connection, const fs::path& folder, const std::string& name,
-                            const ProviderOptions& options, const ModelConfig& model, Task task,
+                            const ProviderOptions& options, const ModelConfig& model, const ScoredAs& as,
                             schedule::TaskContext* context) {
   auto state = std::make_unique<State>();
   state->connection = &connection;
@@ -201,13 +249,14 @@ Result<Scorer> Scorer::Open(engine::Connection& connection, const fs::path& fold
     state->counts = std::make_shared<ScoringCounts>(state->model->spec().features.size());
     state->function = "quern_score_" + name;
     QUERN_TRY(CreateScoringFunction(connection, state->function, state->model, {.counts = state->counts}));
+    for (const auto& feature : state->model->spec().features) state->inputs.push_back({feature.name});
     return Scorer(std::move(state));
   }
   auto& mlflow = state->mlflow;
   mlflow.model_folder = folder;
   mlflow.environments = options.environments;
   mlflow.work = options.work;
-  if (model.train.script) {
+  if (model.train.script && !as.foreign) {
     mlflow.trainer.requirements =
         model.train.script->requirements.empty() ? fs::path() : options.project / model.train.script->requirements;
     mlflow.trainer.requirements_name = model.train.script->requirements.generic_string();
@@ -216,8 +265,12 @@ Result<Scorer> Scorer::Open(engine::Connection& connection, const fs::path& fold
     mlflow.trainer.requirements = folder / "requirements.txt";
     mlflow.trainer.requirements_name = (folder / "requirements.txt").string();
   }
-  for (const auto& feature : model.dataset.features) mlflow.features.push_back(feature.name);
-  mlflow.task = task;
+  state->inputs = QUERN_TRY(ModelInputsOf(folder));
+  if (state->inputs.empty()) {
+    for (const auto& feature : as.features) state->inputs.push_back({feature});
+  }
+  mlflow.task = as.task;
+  mlflow.classes = as.classes;
   mlflow.threshold = model.predict.threshold;
   if (context) {
     mlflow.cancellation = context->cancellation;
@@ -227,6 +280,19 @@ Result<Scorer> Scorer::Open(engine::Connection& connection, const fs::path& fold
 }
 
 Result<std::string> Scorer::Predictions(const std::string& query, const std::vector<std::string>& columns) {
+  state_->mlflow.features.clear();
+  const auto there = QUERN_TRY(state_->connection->Describe(query));
+  for (const auto& input : state_->inputs) {
+    if (std::any_of(there.begin(), there.end(), [&](const auto& c) { return EqualsIgnoreCase(c.name, input.name); })) {
+      state_->mlflow.features.push_back(input.name);
+    } else if (input.required) {
+      std::vector<std::string> names;
+      for (const auto& column : there) names.push_back(column.name);
+      return Fail(Error(ErrorCode::kSqlBind,
+                        fmt::format("the model needs the column '{}', which the dataset does not have", input.name))
+                      .Hint(DidYouMean(input.name, names)));
+    }
+  }
   if (state_->model) return PredictionQuery(state_->model->spec(), state_->function, query, columns);
   auto file = QUERN_TRY(ScoreWithMlflow(*state_->connection, state_->mlflow, query, columns));
   state_->files.push_back(file);

@@ -54,9 +54,28 @@ struct ModelInUse {
   std::optional<Timestamp> trained_until;  ///< end of the interval in which it was trained
 };
 
+/// The folder of a version's MLmodel file. Errors: kModelFile when it lies elsewhere than on this machine.
+Result<std::filesystem::path> FolderOf(const tracking::ModelVersion& version);
+/// Puts a copy of the champion where production picks it up (`save_to`); nothing without that.
+Result<void> SaveChampion(const ModelConfig& model, const ProviderOptions& options,
+                          const tracking::ModelVersion& champion);
+
 /// What training.json of a run holds under "dummy".
 Json ToJson(const DummyModel& dummy);
 DummyModel DummyFromJson(const Json& json);
+
+/// What a model that Python scores does not say of itself.
+struct ScoredAs {
+  Task task = Task::kBinary;
+  std::vector<std::string> features{};  ///< of the dataset; a signature's columns win
+  std::vector<std::string> classes{};   ///< in the order of probabilities that the model may give
+  bool foreign = false;                 ///< it was not trained here: its own requirements make its environment
+};
+
+/// The classes of a label as a trainer meets them, as text: false and true, numbers and texts in order. Regression:
+/// none.
+Result<std::vector<std::string>> ClassesOf(engine::Connection& connection, const std::string& query,
+                                           const BoundColumn& label, Task task);
 
 /// One node's work in one interval: its session, its effect's key, the doors to warehouse and tracking.
 class NodeWork {
@@ -77,7 +96,8 @@ class NodeWork {
   /// A session whose commits carry the run and the node, and the effect's txn for each of `tables`.
   Result<std::unique_ptr<warehouse::Session>> Session(const std::vector<schedule::TableRef>& tables);
   warehouse::CommitContext CommitContext() const;
-  /// Whether the node's effect of this interval is in the table already.
+  /// Whether the node's effect of this interval is in the table already. Errors: kInvalidArgument when that of a later
+  /// one is and this one's is not.
   Result<bool> IsDone(const schedule::TableRef& table);
   /// The columns as the warehouse has them; nothing when a table is not there yet (`why` says which).
   /// Errors: the first of what is wrong.
@@ -89,6 +109,9 @@ class NodeWork {
   /// As Champion(), and makes no tracking database.
   Result<std::optional<ModelInUse>> ChampionIfAny();
   Result<ModelInUse> Open(const tracking::ModelVersion& version);
+  /// How a registered model is scored on this dataset: by its own record, or, when it was not trained here, by the
+  /// labels there are until the interval's end.
+  Result<ScoredAs> Like(engine::Connection& connection, const ModelInUse& version, const BoundDataset& bound);
 
  private:
   const ModelConfig& model_;
@@ -102,14 +125,14 @@ class Scorer {
   /// Loads the model in `folder`. `name` makes its function's name; letters, digits and _ only.
   static Result<Scorer> Open(engine::Connection& connection, const std::filesystem::path& folder,
                              const std::string& name, const ProviderOptions& options, const ModelConfig& model,
-                             Task task, schedule::TaskContext* context);
+                             const ScoredAs& as, schedule::TaskContext* context);
   Scorer(Scorer&&) noexcept;
   Scorer& operator=(Scorer&&) noexcept;
   ~Scorer();
 
-  /// SELECT <columns>, prediction, score[, probabilities] over the rows of `query`.
+  /// SELECT <columns>, prediction, score[, probabilities] over the rows of `query`. Errors: kSqlBind for a column that
+  /// the model needs and the query does not have.
   Result<std::string> Predictions(const std::string& query, const std::vector<std::string>& columns);
-  const std::vector<std::string>& features() const;
   const std::vector<std::string>& classes() const;  ///< [negative, positive] of a binary model
   Task task() const;
   /// Categories that training had not, by feature, in what has been scored so far.
