@@ -76,15 +76,21 @@ std::string MetricOf(const ml::ModelConfig& model, const tracking::Run& run) {
   return ml::DefaultMetric(model.train.task.value_or(ml::TaskType::kClassification));
 }
 
+// A version by its number ("3", "v3") or an alias.
+Result<std::optional<tracking::ModelVersion>> FindVersion(tracking::Store& store, const std::string& model,
+                                                          const std::string& text) {
+  const std::string digits = text.starts_with("v") ? text.substr(1) : text;
+  if (!digits.empty() && digits.size() < 10 && digits.find_first_not_of("0123456789") == std::string::npos) {
+    if (auto version = QUERN_TRY(store.FindVersion(model, std::stoll(digits)))) return version;
+  }
+  return store.FindVersionByAlias(model, text);
+}
+
 // A run by its id, the beginning of it, a version's number or an alias.
 Result<tracking::Run> FindRun(tracking::Store& store, const std::string& model, const std::string& text) {
   if (auto run = QUERN_TRY(store.FindRun(text))) return *run;
-  std::optional<tracking::ModelVersion> version;
-  std::string digits = text.starts_with("v") ? text.substr(1) : text;
   if (!model.empty()) {
-    if (!digits.empty() && digits.size() < 10 && digits.find_first_not_of("0123456789") == std::string::npos)
-      version = QUERN_TRY(store.FindVersion(model, std::stoll(digits)));
-    if (!version) version = QUERN_TRY(store.FindVersionByAlias(model, text));
+    auto version = QUERN_TRY(FindVersion(store, model, text));
     if (version && !version->run_id.empty()) {
       if (auto run = QUERN_TRY(store.FindRun(version->run_id))) return *run;
     }
@@ -133,6 +139,11 @@ Result<std::vector<tracking::Run>> Candidates(tracking::Store& store, const std:
   return store.ListRuns({.experiment_id = experiment->id, .tags = {{"quern.kind", "candidate"}}});
 }
 
+std::string ParentOf(const tracking::Run& run) {
+  auto it = run.tags.find("mlflow.parentRunId");
+  return it == run.tags.end() ? "" : it->second;
+}
+
 template <class Body>
 int WithModels(Invocation& invocation, Body body) {
   auto workspace = OpenModels(invocation);
@@ -173,17 +184,22 @@ int RunModelList(Invocation& invocation) {
         if (champion && !champion->run_id.empty()) run = QUERN_TRY(workspace.store->FindRun(champion->run_id));
       }
       Cell trained, metric, value;
+      Json exact;  // the value as it is
       if (run) {
         if (auto it = run->tags.find("quern.dag_run"); it != run->tags.end()) trained = it->second;
         metric = MetricOf(model, *run);
-        value = Number(run->metrics, *metric);
+        auto take = [&](const std::map<std::string, tracking::Metric>& metrics) {
+          value = Number(metrics, *metric);
+          if (value) exact = metrics.at(*metric).value;
+        };
+        take(run->metrics);
         if (!value && champion->tags.contains("quern.candidate")) {
           // A model trained once more is known by the figures of its candidate.
           for (const auto& sibling : QUERN_TRY(Candidates(*workspace.store, model.name))) {
             if (sibling.name == champion->tags["quern.candidate"] && sibling.tags.contains("mlflow.parentRunId") &&
                 run->tags.contains("mlflow.parentRunId") &&
                 sibling.tags.at("mlflow.parentRunId") == run->tags.at("mlflow.parentRunId"))
-              value = Number(sibling.metrics, MetricOf(model, sibling));
+              metric = MetricOf(model, sibling), take(sibling.metrics);
           }
         }
       }
@@ -193,7 +209,7 @@ int RunModelList(Invocation& invocation) {
                       {"versions", versions.size()},
                       {"champion", champion ? Json(champion->version) : Json()},
                       {"metric", metric ? Json(*metric) : Json()},
-                      {"value", value ? Json(std::stod(*value)) : Json()}});
+                      {"value", exact}});
     }
     if (invocation.json()) {
       invocation.PrintJson({{"models", list}});
@@ -256,7 +272,7 @@ int RunModelCompare(Invocation& invocation) {
       // The candidates of the newest training.
       auto candidates = QUERN_TRY(Candidates(*store, model.name));
       for (const auto& run : candidates) {
-        if (run.tags.at("mlflow.parentRunId") == candidates.front().tags.at("mlflow.parentRunId")) runs.push_back(run);
+        if (ParentOf(run) == ParentOf(candidates.front())) runs.push_back(run);
       }
     }
     if (runs.empty()) return Fail(ErrorCode::kTrackingNotFound, "no run of " + model.name + " is there to compare");
@@ -328,10 +344,19 @@ int RunModelPromote(Invocation& invocation) {
   return WithModel(invocation, [&](ModelWorkspace& workspace, const ml::ModelConfig& model) -> Result<int> {
     tracking::Store* store = QUERN_TRY(Tracked(workspace));
     const auto text = *invocation.args.Positional("RUN");
-    auto run = QUERN_TRY(FindRun(*store, model.name, text));
-    const auto version = QUERN_TRY(ml::PromoteByHand(ContextOf(workspace, model, invocation), run.run_id));
+    const auto context = ContextOf(workspace, model, invocation);
+    int64_t version = 0;
+    std::string run_id;
+    // A version that is there, also one that a client of MLflow made of no run.
+    if (auto there = QUERN_TRY(FindVersion(*store, model.name, text))) {
+      run_id = there->run_id;
+      version = QUERN_TRY(ml::PromoteVersionByHand(context, there->version, "manual"));
+    } else {
+      run_id = QUERN_TRY(FindRun(*store, model.name, text)).run_id;
+      version = QUERN_TRY(ml::PromoteByHand(context, run_id));
+    }
     if (invocation.json()) {
-      invocation.PrintJson({{"model", model.name}, {"champion", version}, {"run_id", run.run_id}});
+      invocation.PrintJson({{"model", model.name}, {"champion", version}, {"run_id", run_id}});
     } else {
       invocation.terminal.Say(fmt::format("version {} of {} is champion now", version, model.name));
     }
@@ -410,7 +435,11 @@ int RunModelVerify(Invocation& invocation) {
       if ((only && *only != model.name) || !workspace.store) continue;
       for (const auto& check : QUERN_TRY(ml::VerifyVersions(ContextOf(workspace, model, invocation)))) {
         good &= check.good;
-        table.Add({model.name, std::to_string(check.version), check.good ? "there" : "NOT THERE", check.note});
+        table.Add({model.name, std::to_string(check.version),
+                   check.foreign ? "none"
+                   : check.good  ? "there"
+                                 : "NOT THERE",
+                   check.note});
         list.push_back({{"model", model.name}, {"version", check.version}, {"good", check.good}, {"note", check.note}});
       }
     }
