@@ -296,3 +296,113 @@ def test_a_retraining_rule_with_an_unknown_feature(played, tmp_path):
     file.write_text(file.read_text().replace("auc < baseline.auc - 0.01 or age > 3 days", "drift.shar > 0.2"))
     answer = project.quern("check", expect=1)
     assert "Q1302" in answer.text and "drift.share" in answer.text
+
+
+# ---- names, rules, orders of events that are not the usual ones
+
+def test_a_feature_may_be_called_as_what_a_model_gives(project):
+    made, _ = broken(project, model=("b.waited, b.age,", 'b.waited AS score, b.age AS "Model Name",'), expect=0)
+    compared = made.query("select reference_rows > 0, current_rows from {monitoring.missed_drift} "
+                          "where feature = 'prediction' and is_default")
+    # Every row has a prediction, while a third of the feature `score` is missing.
+    assert compared and all(row == (True, 150) for row in compared)
+    rows = made.query("select distinct current_rows from {monitoring.missed_drift} where feature = 'score' and is_default")
+    assert rows and all(row[0] < 150 for row in rows)
+
+
+def test_a_feature_cannot_be_called_prediction(project):
+    made, answer = broken(project, model=("b.age,", "b.age AS prediction,"), last=2)
+    assert "Q1301" in answer.text and "cannot be called 'prediction'" in answer.text
+
+
+def test_slices_are_spelled_in_any_case(project):
+    made, _ = broken(project, model=("monitor: {slices: [channel]}", "monitor: {slices: [Channel, VISIT]}"), last=4, expect=0)
+    assert made.query("select count(*) > 0 from {monitoring.missed_performance} where slice = 'Channel=web'") == [(True,)]
+
+
+def test_rules_know_rows_labels_and_the_share_of_the_positive(project):
+    files = visits_project.files()
+    files["ml/missed.yml"] = (visits_project.MODEL.replace('["auc > dummy.auc"]', '["rows > 149", "auc > dummy.auc"]')
+                              .replace("auc < baseline.auc - 0.01 or age > 3 days", "rows == 150 and labeled == 150 and positive_share > 0"))
+    made = project(files=files)
+    made.quern(*visits_project.backfill(3))
+    assert made.query("select count(*) from {monitoring.missed_decisions} where decision = 'blocked'") == [(0,)]
+    last = made.query("select verdict, reason from {monitoring.missed_retraining} order by period_start desc limit 1")[0]
+    assert last[0], last
+
+
+def test_a_rerun_decides_by_the_rules_of_now(played, tmp_path):
+    again = played.copy_to(tmp_path / "again")
+    file = again.folder / "ml" / "missed.yml"
+    text = file.read_text()
+    file.write_text(text.replace("least_improvement: 0.001", "least_improvement: 0.9"))
+    rerun = ("backfill", "daily", "--from", "2026-03-03", "--to", "2026-03-07", "--rerun")
+    again.quern(*rerun)
+    assert {row[1] for row in decisions(again)[1:]} == {"rejected"}
+    assert tracked(again)["aliases"] == [("missed", "champion", 1)]
+    # What is judged is what the rerun predicted, not what stood there before.
+    assert again.query("select distinct model_version from {monitoring.missed_performance}") == [(1,)]
+    assert again.query("select distinct model_version from {predictions.missed}") == [(1,)]
+    file.write_text(text)
+    again.quern(*rerun)
+    assert tracked(again)["aliases"] == tracked(played)["aliases"]
+    assert [row[1:] for row in decisions(again)] == [row[1:] for row in decisions(played)]
+
+
+def test_a_decision_by_hand_is_no_later_than_what_came_after_it(played, tmp_path):
+    """What was promoted by hand, at the time of the clock, stands in the way of no rerun of intervals long past."""
+    project = played.copy_to(tmp_path / "project")
+    for path, text in visits_project.files(days=10).items():
+        file = project.folder / path
+        if not file.exists():
+            file.write_text(text)
+    project.quern("model", "promote", "missed", "v1")
+    project.quern("backfill", "daily", "--from", "2026-03-08", "--to", "2026-03-09")
+    after = tracked(project)["aliases"]
+    assert ("missed", "champion", 1) not in after
+    project.quern("backfill", "daily", "--from", "2026-03-09", "--to", "2026-03-09", "--rerun")
+    champion = [row for row in tracked(project)["aliases"] if row[1] == "champion"]
+    assert champion == [row for row in after if row[1] == "champion"]
+
+
+def test_an_interval_behind_a_later_one_is_not_passed_over(project):
+    made = project(files=visits_project.files())
+    for day in (2, 3, 5):
+        made.quern("run", "daily", "--date", f"2026-03-{day:02}")
+    answer = made.quern("run", "daily", "--date", "2026-03-04", expect=1)
+    assert "intervals are run in order" in answer.text
+
+
+def test_saved_models_follow_the_champion_back(played, tmp_path):
+    project = played.copy_to(tmp_path / "project")
+    file = project.folder / "ml" / "missed.yml"
+    file.write_text(file.read_text().replace("least_improvement: 0.001", "least_improvement: 0.9\n      save_to: served"))
+    project.quern("backfill", "daily", "--from", "2026-03-03", "--to", "2026-03-04", "--rerun")
+    first = [row[2] for row in tracked(project)["versions"] if row[1] == 1][0]
+    assert first in (project.folder / "served" / "MLmodel").read_text()
+
+
+def test_a_run_of_another_model_is_not_promoted(project):
+    files = visits_project.files()
+    files["ml/other.yml"] = visits_project.MODEL.replace("name: missed", "name: other")
+    made = project(files=files)
+    made.quern(*visits_project.backfill(3))
+    run = made.quern("model", "best", "other", "--output", "json").json()["run"]["run_id"]
+    answer = made.quern("model", "promote", "missed", run, expect=None)
+    assert answer.code != 0 and "'other'" in answer.text
+    # Two models over one dataset do not get into each other's way.
+    for name in ("missed", "other"):
+        assert made.query(f"select count(*), count(distinct (visit, day)) from {{predictions.{name}}}") == [(300, 300)]
+
+
+def test_a_model_of_several_classes_is_listed_by_its_own_metric(project):
+    files = visits_project.files()
+    model = visits_project.MODEL.replace("o.missed\n", "CASE WHEN o.missed THEN CASE WHEN b.age > 50 THEN 'it''s \"no\"' "
+                                         "ELSE 'No' END WHEN NOT o.missed THEN 'yes' END AS \"Out Come\"\n")
+    model = model.replace("label: missed", "label: Out Come").replace("      metric: auc\n", "").replace("auc > dummy.auc", "log_loss < 2")
+    files["ml/missed.yml"] = model.replace("auc < baseline.auc - 0.01 or ", "")
+    made = project(files=files)
+    made.quern(*visits_project.backfill(3))
+    listed = made.quern("model", "list", "--output", "json").json()["models"][0]
+    assert listed["metric"] == "log_loss"
+    assert made.query("select distinct prediction from {predictions.missed} where prediction not in ('No', 'yes', 'it''s \"no\"')") == []
