@@ -229,7 +229,9 @@ class Execution {
         if (delayed_.empty()) {
           changed_.wait(lock);
         } else {
-          changed_.wait_until(lock, delayed_.begin()->first);
+          // By value: another worker may take the entry out while this one waits.
+          const auto until = delayed_.begin()->first;
+          changed_.wait_until(lock, until);
         }
         continue;
       }
