@@ -161,6 +161,12 @@ std::optional<ModelConfig> ReadModel(const Yaml& node, const std::string& file, 
                       "give it another name in the dataset's source");
     }
   }
+  for (const char* taken : kPredictionColumns) {
+    if (EqualsIgnoreCase(out.dataset.time.name, taken))
+      reader.Report(out.dataset.time.pos,
+                    fmt::format("the time column '{}' has the name of a column of predictions", out.dataset.time.name),
+                    "give it another name in the dataset's source");
+  }
   out.candidates = MakeCandidates(out.train, reader);
   CheckTask(out, out.train.task, nullptr, reader.diagnostics);
   if (out.name.empty()) return std::nullopt;

@@ -349,13 +349,17 @@ def test_a_rerun_decides_by_the_rules_of_now(played, tmp_path):
     assert [row[1:] for row in decisions(again)] == [row[1:] for row in decisions(played)]
 
 
-def test_a_decision_by_hand_is_no_later_than_what_came_after_it(played, tmp_path):
-    """What was promoted by hand, at the time of the clock, stands in the way of no rerun of intervals long past."""
-    project = played.copy_to(tmp_path / "project")
+def two_more_days(project):
     for path, text in visits_project.files(days=10).items():
         file = project.folder / path
         if not file.exists():
             file.write_text(text)
+
+
+def test_a_decision_by_hand_is_no_later_than_what_came_after_it(played, tmp_path):
+    """What was promoted by hand, at the time of the clock, stands in the way of no rerun of intervals long past."""
+    project = played.copy_to(tmp_path / "project")
+    two_more_days(project)
     project.quern("model", "promote", "missed", "v1")
     project.quern("backfill", "daily", "--from", "2026-03-08", "--to", "2026-03-09")
     after = tracked(project)["aliases"]
@@ -406,3 +410,25 @@ def test_a_model_of_several_classes_is_listed_by_its_own_metric(project):
     listed = made.quern("model", "list", "--output", "json").json()["models"][0]
     assert listed["metric"] == "log_loss"
     assert made.query("select distinct prediction from {predictions.missed} where prediction not in ('No', 'yes', 'it''s \"no\"')") == []
+
+
+def test_a_champion_whose_feature_is_gone_is_told_and_can_be_replaced(played, tmp_path):
+    project = played.copy_to(tmp_path / "project")
+    two_more_days(project)
+    file = project.folder / "ml" / "missed.yml"
+    text = file.read_text().replace("b.waited, b.age,", "b.waited,")
+    file.write_text(text.replace("auc < baseline.auc - 0.01 or age > 3 days", "auc < 0.1"))
+    last = ("backfill", "daily", "--from", "2026-03-08", "--to", "2026-03-08")
+    answer = project.quern(*last, expect=1)
+    assert "the model needs the column 'age'" in answer.text and "quern model promote missed" in answer.text
+    file.write_text(text.replace("auc < baseline.auc - 0.01 or age > 3 days", "auc > 0.1"))
+    project.quern(*last, "--rerun")
+    promoted = project.query("select decision, reason from {monitoring.missed_decisions} order by period_start desc limit 1")[0]
+    assert promoted[0] == "promoted" and "cannot be judged on this dataset" in promoted[1]
+
+
+def test_a_time_column_is_not_called_as_a_column_of_predictions(project):
+    files = visits_project.files(days=2)
+    files["ml/missed.yml"] = visits_project.MODEL.replace("b.day,", "b.day AS period_start,").replace("time: day", "time: period_start")
+    answer = project(files=files).quern("check", expect=1)
+    assert "the time column 'period_start' has the name of a column of predictions" in answer.text

@@ -48,7 +48,16 @@ Result<TaskResult> Predict(NodeWork& work) {
   bool time_in_key = false;
   for (const auto& name : columns) time_in_key |= EqualsIgnoreCase(name, bound->time.name);
   if (!time_in_key) columns.push_back(bound->time.name);
-  const auto predicted = QUERN_TRY(scorer.Predictions(rows, columns));
+  auto scored = scorer.Predictions(rows, columns);
+  if (!scored && scored.error().code() == ErrorCode::kSqlBind) {
+    return Fail(
+        std::move(scored.error())
+            .Context(fmt::format("predicting with version {}", champion->version.version))
+            .At(model.dataset.pos)
+            .Hint(fmt::format("bring it back into the dataset, or take another version: quern model promote {} VERSION",
+                              model.name)));
+  }
+  const std::string predicted = QUERN_TRY(std::move(scored));
   const std::string select = fmt::format(
       "SELECT {}, prediction, score{}, {} AS model_name, {} AS model_version, {} AS run_id, {} AS period_start, {} AS "
       "period_end, {} AS dag_run, {} AS logical_date FROM ({})",
