@@ -31,6 +31,7 @@ Result<XgboostLibrary> Load() {
   take(out.Version, "XGBoostVersion");
   take(out.LastError, "XGBGetLastError");
   take(out.SetGlobalConfig, "XGBSetGlobalConfig");
+  take(out.DenseMatrixCreate, "XGDMatrixCreateFromDense");
   take(out.ProxyCreate, "XGProxyDMatrixCreate");
   take(out.ProxySetDense, "XGProxyDMatrixSetDataDense");
   take(out.QuantileMatrixCreate, "XGQuantileDMatrixCreateFromCallback");

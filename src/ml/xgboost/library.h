@@ -19,6 +19,7 @@ struct XgboostLibrary {
   void (*Version)(int* major, int* minor, int* patch);
   const char* (*LastError)();
   int (*SetGlobalConfig)(const char* json);
+  int (*DenseMatrixCreate)(const char* array_interface, const char* config, Handle* out);
   int (*ProxyCreate)(Handle* out);
   int (*ProxySetDense)(Handle proxy, const char* array_interface);
   int (*QuantileMatrixCreate)(Handle iterator, Handle proxy, Handle reference, Reset* reset, Next* next,
