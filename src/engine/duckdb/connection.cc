@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "base/text.h"
 #include "engine/duckdb/native.h"
 
@@ -112,6 +116,28 @@ std::vector<std::vector<Value>> RowsOf(ClientContext& context, DataChunk& chunk)
   return ::duckdb::Value();
 }
 
+// Takes part in a query's work until its result is ready. DuckDB's own Execute() would ask again and again while the
+// rest of the work is with other threads, and take a core from them.
+void Work(::duckdb::PendingQueryResult& pending) {
+  using ::duckdb::PendingExecutionResult;
+  constexpr int kAsksInVain = 50;
+  constexpr auto kLongestWait = std::chrono::microseconds(1000);
+  auto wait = std::chrono::microseconds(20);
+  for (int in_vain = 0;;) {
+    const auto state = pending.ExecuteTask();
+    if (::duckdb::PendingQueryResult::IsResultReady(state)) return;
+    if (state == PendingExecutionResult::BLOCKED) {
+      pending.WaitForTask();
+    } else if (state != PendingExecutionResult::NO_TASKS_AVAILABLE) {
+      in_vain = 0;
+      wait = std::chrono::microseconds(20);
+    } else if (++in_vain > kAsksInVain) {
+      std::this_thread::sleep_for(wait);
+      wait = std::min(wait * 2, kLongestWait);
+    }
+  }
+}
+
 }  // namespace
 
 DuckConnection::DuckConnection(::duckdb::DuckDB& db) : connection_(std::make_unique<::duckdb::Connection>(db)) {
@@ -150,6 +176,7 @@ Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statem
   if (pending->HasError()) return Fail(Map(pending->GetErrorObject(), sql));
   // DuckDB forgets an interrupt when a statement starts; ours is kept until here.
   if (interrupted_) context().Interrupt();
+  Work(*pending);
   auto result = pending->Execute();
   if (result->HasError()) return Fail(Map(result->GetErrorObject(), sql));
   return result;

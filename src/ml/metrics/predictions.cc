@@ -53,11 +53,13 @@ Result<std::vector<PredictionStatistics>> DescribePredictions(engine::Connection
   const auto& column = classes ? spec.score : spec.prediction;
   const auto number =
       column.empty() ? std::string("CAST(NULL AS DOUBLE)") : fmt::format("CAST({} AS DOUBLE)", QuoteIdentifier(column));
-  // The engine fails on a variance that overflows: numbers near that have none.
+  // The engine fails on a variance that overflows: numbers near that have none. Sums are taken in order, so that the
+  // same predictions always give the same digits, whichever threads read them.
   auto numbers = QUERN_TRY(connection.Execute(fmt::format(
-      "SELECT {}, count(*), avg(x), CASE WHEN max(abs(x)) < 1e150 THEN var_samp(CASE WHEN abs(x) < 1e150 THEN x END) "
-      "END, min(x), max(x), quantile_cont(x, 0.05), quantile_cont(x, 0.25), quantile_cont(x, 0.5), quantile_cont(x, "
-      "0.75), quantile_cont(x, 0.95) FROM (SELECT * REPLACE (CASE WHEN isfinite(x) THEN x + 0 END AS x) FROM (SELECT "
+      "SELECT {}, count(*), avg(x ORDER BY x), CASE WHEN max(abs(x)) < 1e150 THEN var_samp(CASE WHEN abs(x) < 1e150 "
+      "THEN x END ORDER BY x) END, min(x), max(x), quantile_cont(x, 0.05), quantile_cont(x, 0.25), quantile_cont(x, "
+      "0.5), quantile_cont(x, 0.75), quantile_cont(x, 0.95) FROM (SELECT * REPLACE (CASE WHEN isfinite(x) THEN x + 0 "
+      "END AS x) FROM (SELECT "
       "{}{} AS x FROM (\n{}\n))) GROUP BY {} ORDER BY set_number, slice_value NULLS FIRST",
       slices.select(), slices.columns(), number, relation, slices.Sets(""))));
   std::vector<PredictionStatistics> out;
