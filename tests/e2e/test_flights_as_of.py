@@ -1,4 +1,4 @@
-"""A flight's features are as of the first of its month, whenever and however often they are computed."""
+"""What is known of a flight, learned from it and predicted is as of the first of its month, whenever and however often computed."""
 
 import csv
 import gzip
@@ -6,7 +6,7 @@ import io
 
 import pytest
 import tables
-from quern_project import differences
+from quern_project import ROOT, Project, copy_project, differences
 
 FEATURES = "features.flight_features"
 
@@ -32,27 +32,51 @@ def other_weather(row):
     return {**row, "temp": "1", "wind_speed": "55", "precip": "0.5" if row["precip"] == "0" else "0", "visib": "0.25"}
 
 
+def rows_equal(left, right, table, where, columns="*"):
+    """"" when both projects hold the same rows, and some."""
+    assert left.query(f"select count(*) from {{{table}}} where {where}")[0][0] > 0, f"no rows where {where}"
+    relations = [f"(select {columns} from {tables.scan(project.table(table))} where {where})" for project in (left, right)]
+    return tables.difference(tables.connect(), *relations)
+
+
 def months_equal(left, right, up_to):
-    connection = tables.connect()
-    relations = []
-    for project in (left, right):
-        relations.append(f"(select * from {tables.scan(project.table(FEATURES))} where flight_month <= date '{up_to}')")
-    return tables.difference(connection, *relations)
+    return rows_equal(left, right, FEATURES, f"flight_month <= date '{up_to}'")
 
 
-def test_features_do_not_see_outcomes_and_weather_of_their_own_month(flights_year, project):
-    """Every outcome and weather row from May on is another; the features of May (and before) stay what they were."""
-    changed = project("flights")
+@pytest.fixture(scope="module")
+def other_may(binary, tmp_path_factory):
+    """Half the year with every outcome and every weather row from May on another one."""
+    folder = copy_project(ROOT / "examples" / "flights", tmp_path_factory.mktemp("other-may") / "flights")
+    changed = Project(folder, binary)
     for kind, change in (("outcomes", other_outcome), ("weather", other_weather)):
         for file in (changed.folder / "landing" / kind).glob("*.csv.gz"):
             if file.name >= "2013-06-01":  # what happened in May lands on the first of June
                 rewrite(file, change)
     changed.quern("backfill", "monthly", "--from", "2013-01-01", "--to", "2013-06-30", timeout=600)
     assert changed.query("select count(*) from {marts.fct_flights} where tailnum = 'N14228'")[0][0] > 50000
-    assert changed.query(f"select max(flight_month)::varchar from {{{FEATURES}}}") == [("2013-07-01",)]
-    assert months_equal(flights_year, changed, "2013-05-01") == ""
+    return changed
+
+
+def test_features_do_not_see_outcomes_and_weather_of_their_own_month(flights_year, other_may):
+    """The features of May (and before) stay what they were."""
+    assert other_may.query(f"select max(flight_month)::varchar from {{{FEATURES}}}") == [("2013-07-01",)]
+    assert months_equal(flights_year, other_may, "2013-05-01") == ""
     # The test would see a difference: June's features do know May.
-    assert months_equal(flights_year, changed, "2013-06-01") != ""
+    assert months_equal(flights_year, other_may, "2013-06-01") != ""
+
+
+def test_training_sets_do_not_see_the_months_after_them(flights_year, other_may):
+    """What was learned from, judged by and predicted until the first of May stays what it was."""
+    until_may = "training_set < 'monthly/2013-05-01'"
+    assert rows_equal(flights_year, other_may, "training.late_arrival", until_may) == ""
+    # May's run judges by May, but nothing that it trains on knows of May.
+    sets = [{name for name, in project.query("select distinct training_set from {training.late_arrival}")} for project in (flights_year, other_may)]
+    for name in sets[0] & sets[1]:
+        if name.startswith("monthly/2013-05-01/") and not name.endswith("/evaluation") and "/refit_" not in name:
+            assert rows_equal(flights_year, other_may, "training.late_arrival", f"training_set = '{name}'") == "", name
+    assert rows_equal(flights_year, other_may, "predictions.late_arrival", "flight_date < date '2013-06-01'") == ""
+    # Predictions for June were made by who knew May.
+    assert rows_equal(flights_year, other_may, "predictions.late_arrival", "flight_date < date '2013-07-01'") != ""
 
 
 @pytest.fixture(scope="module")

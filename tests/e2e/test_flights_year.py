@@ -10,6 +10,7 @@ from quern_project import ROOT
 
 LANDING = ROOT / "examples" / "flights" / "landing"
 NEW_YORK = ZoneInfo("America/New_York")
+NODE_KINDS = ("ingest", "model", "seed", "snapshot", "dataset", "promote", "predict", "monitor", "retrain")
 
 
 def landed(pattern):
@@ -100,7 +101,7 @@ def test_every_commit_says_which_run_and_node_made_it(flights_year):
         for version, actions in tables.log_entries(folder):
             info = next(action["commitInfo"] for action in actions if "commitInfo" in action)
             assert info["quernDagRun"].startswith("monthly/2013-"), (name, version)
-            assert info["quernNode"].split(".")[0] in ("ingest", "model", "seed", "snapshot"), (name, version)
+            assert info["quernNode"].split(".")[0] in NODE_KINDS, (name, version)
 
 
 def test_the_report_is_one_self_contained_page(flights_year):

@@ -14,7 +14,9 @@ with schedules as (
     {%- for name, expression in dimensions.items() %}
     {{ expression }} as {{ name }}_value,
     {%- endfor %}
-    count(*) over (partition by origin, time_hour) as flights_in_hour
+    count(*) over (partition by origin, time_hour) as flights_in_hour,
+    count(*) over (partition by origin, flight_date) as flights_in_day,
+    count(*) over (partition by origin, flight_date, carrier) as carrier_flights_in_day
   from {{ ref('stg_schedules') }}
   where {{ months_to_build('flight_month') }}
 ),
@@ -33,12 +35,33 @@ history as (
     cast(sum(h.flights) as double) as flights,
     cast(sum(h.cancelled) as double) as cancelled,
     cast(sum(h.delay_minutes) as double) as delay_minutes,
+    cast(sum(h.elapsed_minutes) as double) as elapsed_minutes,
     cast(sum(h.arrived) filter (where h.flight_month = m.flight_month - interval 1 month) as double) as arrived_last_month,
     cast(sum(h.late) filter (where h.flight_month = m.flight_month - interval 1 month) as double) as late_last_month
   from months as m
   join {{ ref('late_history') }} as h
     on h.flight_month < m.flight_month
   group by m.flight_month, h.dimension, h.value
+),
+
+hours as (
+  select origin, flight_date, departure_hour, count(*) as flights
+  from schedules
+  group by origin, flight_date, departure_hour
+),
+
+-- How full the airport's day has been by then: delays of the morning are still there in the evening.
+earlier as (
+  select
+    h.origin,
+    h.flight_date,
+    h.departure_hour,
+    coalesce(sum(e.flights), 0) as in_day,
+    coalesce(sum(e.flights) filter (where e.departure_hour >= h.departure_hour - 2), 0) as in_two_hours
+  from hours as h
+  left join hours as e
+    on h.origin = e.origin and h.flight_date = e.flight_date and e.departure_hour < h.departure_hour
+  group by h.origin, h.flight_date, h.departure_hour
 ),
 
 overall as (
@@ -75,6 +98,7 @@ select
   s.carrier,
   s.flight,
   s.flight_month,
+  s.flight_date,
   {{ local_midnight_utc('s.flight_month') }} as features_as_of,
   s.origin,
   s.dest,
@@ -86,13 +110,22 @@ select
   cast(day(s.flight_date) as integer) as day_of_month,
   d.days_to_holiday,
   cast(s.flights_in_hour as integer) as flights_in_hour,
+  cast(s.flights_in_day as integer) as flights_in_day,
+  cast(s.carrier_flights_in_day as integer) as carrier_flights_in_day,
+  cast(e.in_day as integer) as flights_earlier_in_day,
+  cast(e.in_two_hours as integer) as flights_in_two_hours_before,
+  -- Minutes that the schedule allows above what the route's flights have needed.
+  s.scheduled_minutes - by_route.elapsed_minutes / nullif(by_route.arrived, 0) as spare_minutes,
   o.late_share as overall_late_share,
   o.cancelled_share as overall_cancelled_share,
-  {%- for name in dimensions %}
-  {{ late_share('by_' ~ name ~ '.late', 'by_' ~ name ~ '.arrived', 'o.late_share') }} as {{ name }}_late_share,
-  {%- endfor %}
   by_carrier.late_last_month / nullif(by_carrier.arrived_last_month, 0) as carrier_late_share_last_month,
   by_origin_hour.late_last_month / nullif(by_origin_hour.arrived_last_month, 0) as origin_hour_late_share_last_month,
+  {{ late_share('by_carrier.late', 'by_carrier.arrived', 'o.late_share') }} as carrier_late_share,
+  {{ late_share('by_route.late', 'by_route.arrived', 'o.late_share') }} as route_late_share,
+  -- Against all flights (1: late as often as they are), which compares from month to month while the overall share swings.
+  {%- for name in dimensions %}
+  {{ late_share('by_' ~ name ~ '.late', 'by_' ~ name ~ '.arrived', 'o.late_share') }} / o.late_share as {{ name }}_lateness,
+  {%- endfor %}
   by_route.delay_minutes / nullif(by_route.arrived, 0) as route_mean_delay,
   by_route.cancelled / nullif(by_route.flights, 0) as route_cancelled_share,
   cast(coalesce(by_route.flights, 0) as integer) as route_flights,
@@ -101,6 +134,8 @@ select
   w.wet_share as usual_wet_share
 from schedules as s
 left join days as d on s.flight_date = d.flight_date
+left join earlier as e
+  on s.origin = e.origin and s.flight_date = e.flight_date and s.departure_hour = e.departure_hour
 left join overall as o on s.flight_month = o.flight_month
 {%- for name in dimensions %}
 left join history as by_{{ name }}

@@ -3,6 +3,8 @@
 
 select
   f.*,
+  -- Once more as a feature: what is part of the key is none.
+  f.carrier as airline,
   o.status,
   o.is_late
 from {{ ref('flight_features') }} as f

@@ -13,6 +13,7 @@ with flights as (
     status,
     is_late,
     arrival_delay,
+    scheduled_minutes + arrival_delay - departure_delay as elapsed_minutes,
     {%- for name, expression in dimensions.items() %}
     {{ expression }} as {{ name }}{{ "," if not loop.last }}
     {%- endfor %}
@@ -34,7 +35,8 @@ select
   count(*) filter (where status = 'arrived') as arrived,
   count(*) filter (where is_late) as late,
   count(*) filter (where status = 'cancelled') as cancelled,
-  cast(coalesce(sum(arrival_delay), 0) as bigint) as delay_minutes
+  cast(coalesce(sum(arrival_delay), 0) as bigint) as delay_minutes,
+  cast(coalesce(sum(elapsed_minutes), 0) as bigint) as elapsed_minutes
 from flights
 group by grouping sets (
   (flight_month)

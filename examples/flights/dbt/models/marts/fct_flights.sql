@@ -21,6 +21,7 @@ select
   s.dest,
   s.distance,
   s.departure_hour,
+  s.scheduled_minutes,
   coalesce(o.status, 'scheduled') as status,
   o.tailnum,
   o.departure_delay,
