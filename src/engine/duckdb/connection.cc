@@ -177,6 +177,7 @@ Result<::duckdb::unique_ptr<::duckdb::QueryResult>> DuckConnection::Start(Statem
   // DuckDB forgets an interrupt when a statement starts; ours is kept until here.
   if (interrupted_) context().Interrupt();
   Work(*pending);
+  if (pending->HasError()) return Fail(Map(pending->GetErrorObject(), sql));
   auto result = pending->Execute();
   if (result->HasError()) return Fail(Map(result->GetErrorObject(), sql));
   return result;
