@@ -89,7 +89,8 @@ Result<Arguments> ParseArguments(const CommandSpec& command, std::vector<std::st
     } else {
       auto* added = app.add_option(option.names, values[key]);
       if (option.arity == Arity::kOne) {
-        added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+        // CLI11 would take all words that follow, since they are kept in a vector.
+        added->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
       } else {
         added->expected(1, 1 << 20);
       }

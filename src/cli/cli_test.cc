@@ -40,6 +40,13 @@ TEST(ArgumentsTest, LastOfRepeatedSingleValuesWins) {
   EXPECT_EQ(args->Get("target"), "b");
 }
 
+TEST(ArgumentsTest, WhatFollowsASingleValueIsAnArgument) {
+  auto args = ParseArguments(Sample(), {"--target", "a", "monthly"});
+  ASSERT_TRUE(args) << args.error().ToString();
+  EXPECT_EQ(args->Get("target"), "a");
+  EXPECT_EQ(args->Positional("SCHEDULE"), "monthly");
+}
+
 TEST(ArgumentsTest, UnknownOptionIsNamedWithTheNearest) {
   auto args = ParseArguments(Sample(), {"--tagret", "dev"});
   ASSERT_FALSE(args);
