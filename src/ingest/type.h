@@ -36,8 +36,14 @@ struct Type {
   int scale = 0;
   std::vector<Field> fields;  ///< of kStruct; the element of kList is fields[0]
 
-  Type() = default;
-  Type(Kind k) : kind(k) {}  // NOLINT: a kind is a type
+  // Defined below, where Field is whole: a vector of what is not cannot be made or destroyed.
+  Type();
+  Type(Kind k);  // NOLINT: a kind is a type
+  Type(const Type&);
+  Type(Type&&) noexcept;
+  Type& operator=(const Type&);
+  Type& operator=(Type&&) noexcept;
+  ~Type();
 
   static Type Decimal(int precision, int scale);
   static Type List(Type element);
@@ -63,6 +69,14 @@ struct Type::Field {
   std::string name;
   Type type;
 };
+
+inline Type::Type() = default;
+inline Type::Type(Kind k) : kind(k) {}
+inline Type::Type(const Type&) = default;
+inline Type::Type(Type&&) noexcept = default;
+inline Type& Type::operator=(const Type&) = default;
+inline Type& Type::operator=(Type&&) noexcept = default;
+inline Type::~Type() = default;
 
 /// The narrowest type that keeps every value of both: BIGINT and DOUBLE -> DOUBLE, DATE and TIMESTAMP -> TIMESTAMP,
 /// structs field by field, anything else that differs -> VARCHAR.

@@ -15,7 +15,6 @@ using ::duckdb::DataChunk;
 using ::duckdb::idx_t;
 using ::duckdb::LogicalType;
 using ::duckdb::LogicalTypeId;
-using ::duckdb::PhysicalType;
 using ::duckdb::UnifiedVectorFormat;
 using ::duckdb::Vector;
 
