@@ -28,7 +28,8 @@ namespace {
 
 [[noreturn]] void Throw(ErrorCode code, std::string message, std::string hint = "") {
   Error error(code, std::move(message));
-  engine::ThrowToDuckDb(hint.empty() ? std::move(error) : std::move(error).Hint(std::move(hint)));
+  if (!hint.empty()) error = std::move(error).Hint(std::move(hint));
+  engine::ThrowToDuckDb(error);
 }
 
 // Delta's properties are spelt with capitals; SQL's unquoted names lose them.

@@ -486,7 +486,7 @@ void DeltaTransaction::CommitTables(SessionState& session) {
     auto result = p.transaction.Commit(p.operation);
     if (!result) {
       if (MayBeCommitted(*p.state)) forget_files();
-      fail(std::move(result).error());
+      fail(result.error());
     }
     if (auto* conflict = std::get_if<delta::Conflicted>(&*result)) fail(conflict->ToError(p.state->now->table));
     auto& committed = std::get<delta::Committed>(*result);
