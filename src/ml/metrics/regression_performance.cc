@@ -23,10 +23,10 @@ constexpr size_t kErrors = 5;
 Result<std::vector<Performance>> EvaluateRegression(engine::Connection& connection, std::string_view relation,
                                                     const PerformanceSpec& spec) {
   const SliceSql slices(spec.slices);
-  // The engine fails on a variance that overflows: labels near that have no r2. In order: the same digits every time.
+  // The engine fails on a variance that overflows: labels near that have no r2.
   auto sql = fmt::format(
       "SELECT {}, count(*), count(quern_label), count(y), min(y), max(y), var_pop(CASE WHEN abs(y) < 1e150 THEN y "
-      "END ORDER BY y), {}{}{} FROM (SELECT *, "
+      "END), {}{}{} FROM (SELECT *, "
       "CASE WHEN isfinite(quern_label) AND isfinite(quern_prediction) THEN quern_label END AS y, CASE WHEN "
       "isfinite(quern_label) AND isfinite(quern_prediction) THEN quern_prediction END AS p FROM (SELECT {}CAST({} AS "
       "DOUBLE) AS quern_label, CAST({} AS DOUBLE) AS quern_prediction FROM (\n{}\n))) GROUP BY {} ORDER BY set_number, "
