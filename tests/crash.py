@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill a backfill at random moments, start it again until it is done, and compare the tables with an undisturbed run's.
 
-    tests/crash.py [--binary build/dev/quern] [--project shop|flights|meters] [--rounds 100] [--kills 6] [--seed N]
+    tests/crash.py [--binary build/dev/quern] [--project shop|flights|meters|repairs] [--rounds 100] [--kills 6] [--seed N]
 
 Every round starts from a fresh copy of the project. Columns whose names begin with _quern_ are left out of the comparison. Needs the
 packages of tools/python/e2e.txt. Exit code 1, and the round's folder is kept, when anything differs.
@@ -24,6 +24,7 @@ BACKFILLS = {
     "flights": (ROOT / "examples" / "flights", ("backfill", "monthly", "--from", "2013-01-01", "--to", "2013-12-31"), "warehouse"),
     "shop": (ROOT / "examples" / "shop", ("backfill", "daily", "--from", "2026-01-01", "--to", "2026-01-14"), "warehouse"),
     "meters": (ROOT / "tests" / "projects" / "meters", ("backfill", "weekly", "--from", "2026-03-09", "--to", "2026-04-06"), "lake"),
+    "repairs": (ROOT / "tests" / "projects" / "repairs", ("backfill", "mondays", "--from", "2026-02-02", "--to", "2026-05-18 06:00"), "lake"),
 }
 
 
