@@ -198,7 +198,6 @@ class MonitorWork {
         for (const auto& [name, value] : performance.metrics) rows.Set(name, Sql(value));
         for (const auto& [name, value] : performance.dummy) rows.Set("dummy_" + name, Sql(value));
       }
-      newly_judged_ = judged;
     }
     std::string remove;
     if (!replaced.empty()) remove = fmt::format("DELETE FROM {} WHERE {}", QuoteTable(table), Join(replaced, " OR "));
@@ -500,7 +499,6 @@ class MonitorWork {
   Task task_ = Task::kBinary;
   std::vector<Judged> judged_;
   std::map<int64_t, ModelInUse> versions_;
-  std::optional<Judged> newly_judged_;
   size_t judged_periods_ = 0;
 };
 
