@@ -215,6 +215,10 @@ std::string CommitKey(const Table& table, int64_t version) {
   return VersionPrefix(table, version) + ".json";
 }
 
+bool IsLogFileName(std::string_view name) {
+  return ParseName(name).kind != LogName::Kind::kOther;
+}
+
 Result<bool> TableExists(const Table& table) {
   return QUERN_TRY(List(table, "")).anything;
 }

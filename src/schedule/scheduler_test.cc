@@ -205,6 +205,10 @@ TEST_F(SchedulerTest, SchedulesRunSideBySideWithinTheBound) {
     int seen = most;
     while (at_once > seen && !most.compare_exchange_weak(seen, at_once)) {
     }
+    // Each stays until two were at it; a scheduler that runs one at a time is found out when nobody comes.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (most < 2 && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     --now;
     return TaskResult{};

@@ -4,6 +4,7 @@
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "delta/log_segment.h"
 #include "io/files.h"
 
 namespace quern::warehouse {
@@ -21,7 +22,10 @@ bool IsHidden(std::string_view name) {
 
 bool IsTableFolder(const fs::path& folder) {
   std::error_code ignored;
-  return fs::is_directory(folder / "_delta_log", ignored);
+  for (fs::directory_iterator it(folder / "_delta_log", ignored), end; !ignored && it != end; it.increment(ignored)) {
+    if (delta::IsLogFileName(it->path().filename().string())) return true;
+  }
+  return false;
 }
 
 // Names of a folder's entries, sorted; a missing folder has none.

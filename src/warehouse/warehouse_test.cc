@@ -309,7 +309,7 @@ TEST_F(WarehouseTest, JoinsLeaveFilesOut) {
 TEST_F(WarehouseTest, AWrongNameReadsNoLog) {
   for (int i = 0; i < 3; i++) Run(fmt::format("CREATE TABLE orders{} AS SELECT 1 AS id", i));
   for (int i = 0; i < 3; i++) {
-    fs::remove_all(root() / fmt::format("main/orders{}/_delta_log/00000000000000000000.json", i));
+    fs::resize_file(root() / fmt::format("main/orders{}/_delta_log/00000000000000000000.json", i), 1);
   }
   Reopen();
   Error error = Fails("SELECT * FROM ordres1");
@@ -401,6 +401,20 @@ TEST_F(WarehouseTest, BrokenLogsAreNamedAndDoNotHideOtherTables) {
   EXPECT_THAT(error.ToString(), testing::HasSubstr("00000000000000000001.json"));
   EXPECT_EQ(Int("SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'warehouse'"), 1);
   EXPECT_EQ(Int("SELECT id FROM u"), 1);
+}
+
+TEST_F(WarehouseTest, AFolderWithoutACommitIsNoTable) {
+  // As a process leaves it that dies before its first commit.
+  const fs::path log = root() / "main/t/_delta_log";
+  fs::create_directories(log);
+  ASSERT_TRUE(io::WriteFileAtomically(log / ".tmp-1", "{}"));
+  ASSERT_TRUE(io::WriteFileAtomically(root() / "main/t/part-0.parquet", "half"));
+  Reopen();
+  EXPECT_EQ(Int("SELECT count(*) FROM information_schema.tables WHERE table_catalog = 'warehouse'"), 0);
+  EXPECT_FALSE(*warehouse_->Exists(kT));
+  EXPECT_EQ(Fails("SELECT * FROM t").code(), ErrorCode::kTableNotFound);
+  Run("CREATE OR REPLACE TABLE t AS SELECT 7 AS id");
+  EXPECT_EQ(Int("SELECT id FROM t"), 7);
 }
 
 TEST_F(WarehouseTest, UnsupportedFeaturesAreNamed) {
