@@ -150,8 +150,11 @@ int RunSql(Invocation& invocation) {
   auto done = Runner(invocation, **session, rows).Run(**request);
   if (done) return kDone;
   if (done.error().code() == ErrorCode::kCancelled && invocation.terminal.nobody_reads()) return kDone;
-  invocation.terminal.PrintError(done.error(), (**request).sql);
-  return ExitCodeOf(done.error());
+  Error error = std::move(done).error();
+  if (error.code() == ErrorCode::kTableNotFound && error.hint().empty())
+    error = std::move(error).Hint("quern table list shows what is there");
+  invocation.terminal.PrintError(error, (**request).sql);
+  return ExitCodeOf(error);
 }
 
 }  // namespace quern::cli

@@ -219,7 +219,11 @@ TEST_F(ProjectTest, TheTestCommandRunsEveryTestWhateverTheOthersFind) {
         "models:\n  - name: a\n    columns: [{name: id, data_tests: [unique]}]\n"
         "  - name: b\n    columns: [{name: id, data_tests: [not_null]}]\n");
   std::ostringstream out, err;
-  const CommandEnvironment environment{.working_directory = root_, .clock = &clock_, .out = &out, .err = &err};
+  CommandEnvironment environment;
+  environment.working_directory = root_;
+  environment.clock = &clock_;
+  environment.out = &out;
+  environment.err = &err;
   EXPECT_EQ(RunCommand({"run"}, environment), 0) << err.str();
   EXPECT_EQ(RunCommand({"test"}, environment), 1);
   EXPECT_NE(out.str().find("PASS=1 WARN=0 ERROR=1 SKIP=0"), std::string::npos) << out.str();

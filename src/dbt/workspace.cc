@@ -12,13 +12,6 @@ namespace fs = std::filesystem;
 using jinja::State;
 using jinja::Value;
 
-namespace {
-
-struct TextHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-
 /// Macros and package namespaces of one package, then what the context under way has.
 class PackageScope : public jinja::Scope {
  public:
@@ -40,9 +33,15 @@ class PackageScope : public jinja::Scope {
     for (const auto& [name, entry] : names) out.push_back(name);
     return out;
   }
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
   std::unordered_map<std::string, Entry, TextHash, std::equal_to<>> names;
   std::vector<std::string> context_names;
 };
+
+namespace {
 
 std::vector<jinja::BlockTag> BlockTags() {
   return {{"materialization", "endmaterialization", jinja::BlockHeader::kOptions, jinja::BlockBody::kMacro},
@@ -288,7 +287,10 @@ Workspace::Workspace(WorkspaceOptions options)
   if (options_.invocation.started == Timestamp{}) options_.invocation.started = clock_->Now();
 }
 
-Workspace::~Workspace() = default;
+Workspace::~Workspace() {
+  // A macro holds the scope that it is looked up in.
+  for (auto& [package, scope] : scopes_) scope->names.clear();
+}
 
 std::unique_ptr<Workspace> Workspace::Load(WorkspaceOptions options, Diagnostics& diagnostics) {
   std::unique_ptr<Workspace> workspace(new Workspace(std::move(options)));

@@ -50,6 +50,7 @@ struct WorkspaceOptions {
       console;  ///< print() and log(info=true); thread-safe; unset: the task's log only
 };
 
+class PackageScope;
 class RenderContext;
 
 /// A dbt project, loaded: packages, target, macros, and after Parse the manifest. Load and Parse run on one thread;
@@ -106,7 +107,7 @@ class Workspace {
   Target target_;
   std::unique_ptr<jinja::Environment> jinja_;
   std::unordered_map<std::string, jinja::Value> globals_;
-  std::map<std::string, jinja::ScopePtr> scopes_;
+  std::map<std::string, std::shared_ptr<PackageScope>> scopes_;
   MacroRegistry macros_;
   Manifest manifest_;
   mutable std::once_flag graph_once_;

@@ -1,95 +1,48 @@
 // Parameter sets: given, every combination, or drawn.
 #include <cmath>
-#include <set>
 
 #include "base/text.h"
 #include "ml/config_reader.h"
+#include "ml/xgboost/parameters.h"
 
 namespace quern::ml {
 namespace {
 
 constexpr size_t kMostSets = 1'000;
 
-const std::vector<std::string> kXgboost = {"alpha",
-                                           "base_score",
-                                           "booster",
-                                           "colsample_bylevel",
-                                           "colsample_bynode",
-                                           "colsample_bytree",
-                                           "eta",
-                                           "gamma",
-                                           "grow_policy",
-                                           "interaction_constraints",
-                                           "lambda",
-                                           "learning_rate",
-                                           "max_bin",
-                                           "max_cat_threshold",
-                                           "max_cat_to_onehot",
-                                           "max_delta_step",
-                                           "max_depth",
-                                           "max_leaves",
-                                           "min_child_weight",
-                                           "min_split_loss",
-                                           "monotone_constraints",
-                                           "normalize_type",
-                                           "num_parallel_tree",
-                                           "objective",
-                                           "one_drop",
-                                           "rate_drop",
-                                           "refresh_leaf",
-                                           "reg_alpha",
-                                           "reg_lambda",
-                                           "sample_type",
-                                           "sampling_method",
-                                           "scale_pos_weight",
-                                           "skip_drop",
-                                           "subsample",
-                                           "tree_method",
-                                           "tweedie_variance_power",
-                                           "huber_slope",
-                                           "quantile_alpha"};
+void Report(const SourcePos& pos, const std::string& what, const Error& error, const ConfigReader& reader) {
+  reader.Report(pos, fmt::format("{}: {}", what, error.message()), error.hint(), error.code());
+}
 
-// What the file's own keys say, or the trainer decides.
-const std::map<std::string, std::string> kOwn = {
-    {"seed", "'seed' beside 'parameters'"},
-    {"random_state", "'seed' beside 'parameters'"},
-    {"nthread", "'threads' beside 'parameters'"},
-    {"n_jobs", "'threads' beside 'parameters'"},
-    {"n_estimators", "'rounds' beside 'parameters'"},
-    {"num_round", "'rounds' beside 'parameters'"},
-    {"num_boost_round", "'rounds' beside 'parameters'"},
-    {"early_stopping_rounds", "'early_stopping' beside 'parameters'"},
-    {"num_class", "the labels"},
-    {"eval_metric", "'metric' of 'promote'"},
-    {"device", "nothing: training runs on the CPU"},
-};
-
-void CheckName(const Yaml& key, const std::string& what, bool xgboost, const ConfigReader& reader) {
-  if (!xgboost) return;
-  const std::string& name = key.text();
-  if (auto own = kOwn.find(name); own != kOwn.end()) {
-    reader.Report(key.pos(), fmt::format("{} cannot set '{}'", what, name), "it is set by " + own->second);
-  } else if (std::find(kXgboost.begin(), kXgboost.end(), name) == kXgboost.end()) {
-    std::string hint = DidYouMean(name, kXgboost);
-    reader.Report(key.pos(), fmt::format("{}: XGBoost has no parameter '{}'", what, name),
-                  hint.empty() ? "known ones are " + Join(kXgboost, ", ") : hint, ErrorCode::kUnknownKey);
-  }
+// False, and said, when XGBoost has no parameter of this name.
+bool CheckName(const Yaml& key, const std::string& what, bool xgboost, const ConfigReader& reader) {
+  if (!xgboost) return true;
+  auto checked = CheckXgboostParameterName(key.text());
+  if (!checked) Report(key.pos(), what, checked.error(), reader);
+  return checked.has_value();
 }
 
 // Numbers that YAML 1.1 takes for text (1e-3) are numbers here.
-std::optional<Json> ValueOf(const Yaml& node, const std::string& what, const ConfigReader& reader) {
-  if (!node.is_scalar() || node.is_null()) {
+std::optional<Json> ValueOf(const Yaml& key, const Yaml& node, const std::string& what, bool xgboost,
+                            const ConfigReader& reader) {
+  if (node.is_null() || (!node.is_scalar() && !xgboost)) {
     reader.Report(node.pos(), fmt::format("a value in {} must be a single one, it is {}", what, node.KindName()), "",
                   ErrorCode::kWrongType);
     return std::nullopt;
   }
-  if (node.is_string() && !node.quoted()) {
-    if (auto number = NumberOf(node); number && node.text().find('%') == std::string::npos) return Json(*number);
-  }
   Json value = node.ToJson();
+  if (node.is_string() && !node.quoted()) {
+    if (auto number = NumberOf(node); number && node.text().find('%') == std::string::npos) value = *number;
+  }
   if (value.is_number_float() && !std::isfinite(value.get<double>())) {
     reader.Report(node.pos(), fmt::format("a value in {} is not finite", what));
     return std::nullopt;
+  }
+  if (xgboost) {
+    if (auto checked = CheckXgboostParameter(key.text(), value); !checked) {
+      Report(node.pos(), what, checked.error(), reader);
+      return std::nullopt;
+    }
   }
   return value;
 }
@@ -102,11 +55,11 @@ std::vector<Json> ReadGrid(const Yaml& node, const std::string& what, bool xgboo
     return sets;
   }
   for (const auto& [key, values] : node.entries()) {
-    CheckName(key, what, xgboost, reader);
+    if (!CheckName(key, what, xgboost, reader)) continue;
     std::vector<Json> choices;
     const std::vector<Yaml> one{values};
     for (const auto& item : values.is_sequence() ? values.items() : one) {
-      auto value = ValueOf(item, what, reader);
+      auto value = ValueOf(key, item, what, xgboost, reader);
       if (!value) continue;
       if (std::find(choices.begin(), choices.end(), *value) != choices.end()) {
         reader.Report(item.pos(), fmt::format("'{}' in {} has the value {} twice", key.text(), what, item.text()));
@@ -170,7 +123,8 @@ Json ValueAt(const Range& range, double u) {
   return std::clamp(std::strtod(text.c_str(), nullptr), range.low, range.high);
 }
 
-std::optional<Range> ReadRange(const Yaml& key, const Yaml& node, const std::string& what, const ConfigReader& reader) {
+std::optional<Range> ReadRange(const Yaml& key, const Yaml& node, const std::string& what, bool xgboost,
+                               const ConfigReader& reader) {
   Range range;
   const Yaml *low = nullptr, *high = nullptr;
   const std::string name = fmt::format("'{}' in {}", key.text(), what);
@@ -190,7 +144,7 @@ std::optional<Range> ReadRange(const Yaml& key, const Yaml& node, const std::str
   } else {
     const std::vector<Yaml> one{node};
     for (const auto& item : node.is_sequence() ? node.items() : one) {
-      if (auto value = ValueOf(item, what, reader)) range.choices.push_back(*std::move(value));
+      if (auto value = ValueOf(key, item, what, xgboost, reader)) range.choices.push_back(*std::move(value));
     }
     if (range.choices.empty()) {
       reader.Report(node.pos(), fmt::format("{} has no values", name));
@@ -216,6 +170,7 @@ std::optional<Range> ReadRange(const Yaml& key, const Yaml& node, const std::str
                   "it must begin above 0");
     return std::nullopt;
   }
+  if (!ValueOf(key, *low, what, xgboost, reader) || !ValueOf(key, *high, what, xgboost, reader)) return std::nullopt;
   return range;
 }
 
@@ -232,8 +187,8 @@ std::vector<Json> ReadRandom(const Yaml& node, const std::string& what, bool xgb
                   "space: {max_depth: [3, 9], eta: {from: 0.01, to: 0.3, scale: log}}", ErrorCode::kMissingKey);
   } else {
     for (const auto& [key, value] : given->entries()) {
-      CheckName(key, what, xgboost, reader);
-      if (auto range = ReadRange(key, value, what, reader)) space[key.text()] = *std::move(range);
+      if (!CheckName(key, what, xgboost, reader)) continue;
+      if (auto range = ReadRange(key, value, what, xgboost, reader)) space[key.text()] = *std::move(range);
     }
   }
   map.Finish();
@@ -258,8 +213,8 @@ Json ReadParameterSet(const Yaml& node, const std::string& what, bool xgboost, c
     return set;
   }
   for (const auto& [key, value] : node.entries()) {
-    CheckName(key, what, xgboost, reader);
-    if (auto single = ValueOf(value, what, reader)) set[key.text()] = *std::move(single);
+    if (!CheckName(key, what, xgboost, reader)) continue;
+    if (auto single = ValueOf(key, value, what, xgboost, reader)) set[key.text()] = *std::move(single);
   }
   return set;
 }

@@ -40,7 +40,7 @@ TrainConfig ReadTrain(const Yaml* node, const std::string& model, const ConfigRe
 std::vector<CandidateConfig> MakeCandidates(const TrainConfig& train, const ConfigReader& reader);
 /// The list that a `parameters` mapping stands for.
 std::vector<Json> ReadParameters(const Yaml* node, const std::string& what, bool xgboost, const ConfigReader& reader);
-/// A mapping of names to single values.
+/// A mapping of names to values: single ones, but for the parameters of XGBoost that take more.
 Json ReadParameterSet(const Yaml& node, const std::string& what, bool xgboost, const ConfigReader& reader);
 
 }  // namespace quern::ml

@@ -166,7 +166,7 @@ TEST(ConfigTest, DrawnParametersAreTheSameEveryTime) {
           space:
             max_depth: [3, 9]
             eta: {from: 0.01, to: 0.3, scale: log}
-            tree_method: [hist, exact, approx]
+            grow_policy: [depthwise, lossguide]
 )";
   const auto sets = Good(With(text)).train.parameters;
   ASSERT_EQ(sets.size(), 4u);
@@ -183,7 +183,7 @@ TEST(ConfigTest, DrawnParametersAreTheSameEveryTime) {
   EXPECT_NE(sets, other);
   // What one parameter is does not depend on the others.
   const auto fewer =
-      Good(With(ReplaceAll(text, "            tree_method: [hist, exact, approx]\n", ""))).train.parameters;
+      Good(With(ReplaceAll(text, "            grow_policy: [depthwise, lossguide]\n", ""))).train.parameters;
   EXPECT_EQ(fewer[2]["eta"], sets[2]["eta"]);
 }
 
@@ -267,14 +267,26 @@ TEST(ConfigTest, ModelsThatGetInEachOthersWayAreReported) {
 TEST(ConfigTest, WrongParametersAreReported) {
   auto parameters = [](const std::string& text) { return Errors(With("    train: {" + text + "}\n")); };
   EXPECT_THAT(parameters("parameters: {grid: {max_dept: [1]}}"), ElementsAre(HasSubstr("did you mean 'max_depth'?")));
-  EXPECT_THAT(parameters("fixed: {seed: 3}"), ElementsAre(HasSubstr("'seed' beside 'parameters'")));
+  EXPECT_THAT(parameters("fixed: {seed: 3}"), ElementsAre(HasSubstr("write `seed:`")));
   EXPECT_THAT(parameters("parameters: {grid: {max_depth: [4, 4]}}"), ElementsAre(HasSubstr("twice")));
   EXPECT_THAT(parameters("parameters: {list: [{eta: 1}, {eta: 1}]}"), ElementsAre(HasSubstr("twice")));
   EXPECT_THAT(parameters("parameters: {random: {count: 2, space: {eta: [0.3, 0.1]}}}"),
               ElementsAre(HasSubstr("smaller number first")));
   EXPECT_THAT(parameters("parameters: {random: {space: {eta: {from: 0, to: 1, scale: log}}}}"),
               ElementsAre(HasSubstr("needs 'count'"), HasSubstr("begin above 0")));
-  EXPECT_THAT(parameters("parameters: {grid: {eta: [1], lambda: [{a: 1}]}}"), ElementsAre(HasSubstr("a single one")));
+  EXPECT_THAT(parameters("parameters: {grid: {eta: [1], lambda: [{a: 1}]}}"),
+              ElementsAre(HasSubstr("'lambda' must be a number")));
+  EXPECT_THAT(parameters("parameters: {grid: {max_depth: [4, x], eta: [2]}}"),
+              ElementsAre(HasSubstr("a whole number"), HasSubstr("at most 1")));
+  EXPECT_THAT(parameters("fixed: {eta: 0.1}, parameters: {grid: {learning_rate: [0.1, 0.2]}}"),
+              ElementsAre(HasSubstr("the same parameter")));
+  EXPECT_THAT(parameters("parameters: {random: {count: 2, space: {subsample: [0.5, 1.5]}}}"),
+              ElementsAre(HasSubstr("at most 1")));
+  EXPECT_THAT(parameters("fixed: {monotone_constraints: {a: 1}, interaction_constraints: [[a, b]], "
+                         "eval_metric: [auc, logloss]}"),
+              IsEmpty());
+  EXPECT_THAT(parameters("trainer: {command: [python, t.py]}, fixed: {anything: [1]}"),
+              ElementsAre(HasSubstr("a single one")));
   EXPECT_THAT(parameters("trainer: {command: [python, t.py]}, fixed: {anything: 1e-3}"), IsEmpty());
   EXPECT_THAT(parameters("trainer: xgbost"), ElementsAre(HasSubstr("did you mean 'xgboost'?")));
   EXPECT_THAT(parameters("validation: 0, early_stopping: 5"), ElementsAre(HasSubstr("without validation data")));

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "ml/config_reader.h"
+#include "ml/xgboost/parameters.h"
 
 namespace quern::ml {
 namespace {
@@ -233,6 +234,15 @@ std::vector<CandidateConfig> MakeCandidates(const TrainConfig& train, const Conf
     return candidates;
   }
   for (size_t p = 0; p < train.parameters.size(); ++p) {
+    if (!train.script) {
+      // One by one they have been checked; together they may say one thing twice.
+      Json together = train.fixed;
+      together.update(train.parameters[p]);
+      if (auto checked = CheckXgboostParameters(together); !checked) {
+        reader.Report(train.pos, checked.error().message(), checked.error().hint(), checked.error().code());
+        return candidates;
+      }
+    }
     for (size_t f = 0; f < train.frames.size(); ++f) {
       CandidateConfig candidate{fmt::format("p{}_{}", p + 1, train.frames[f].name), p, f, train.fixed};
       candidate.parameters.update(train.parameters[p]);

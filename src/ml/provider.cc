@@ -8,7 +8,6 @@
 #include "io/files.h"
 #include "ml/nodes/monitoring_tables.h"
 #include "ml/nodes/tasks.h"
-#include "ml/xgboost/parameters.h"
 
 namespace quern::ml {
 namespace fs = std::filesystem;
@@ -128,13 +127,6 @@ void MlProvider::Check(Diagnostics& diagnostics) {
       if (!file.empty() && !fs::exists(options_.project / file, error)) {
         diagnostics.Add(Error(ErrorCode::kNotFound, fmt::format("the requirements file {} is not there", file.string()))
                             .At(model.train.script->requirements_pos));
-      }
-    } else {
-      std::set<std::string> said;
-      for (const auto& candidate : model.candidates) {
-        auto checked = CheckXgboostParameters(candidate.parameters);
-        if (!checked && said.insert(checked.error().message()).second)
-          diagnostics.Add(std::move(checked.error()).At(model.train.pos));
       }
     }
     auto warehouse = options_.warehouse();

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 
+#include "base/json.h"
 #include "base/text.h"
 
 namespace quern::script {
@@ -46,6 +48,25 @@ std::vector<std::string> Names(const std::vector<ScriptWrite>& writes) {
   std::vector<std::string> names;
   for (const auto& write : writes) names.push_back(write.Name());
   return names;
+}
+
+// "line 3 is no JSON object", for the first such line of a plain file; "" when each is one.
+std::string BadLine(const fs::path& file) {
+  std::ifstream in(file);
+  std::string line;
+  for (int64_t number = 1; std::getline(in, line); number++) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (!Json::parse(line, nullptr, false).is_object()) return fmt::format("line {} is no JSON object", number);
+  }
+  return "";
+}
+
+std::string WhyUnreadable(const TableOutput& output, const fs::path& file, const fs::path& out, const Error& error) {
+  if (output.format == "jsonl" && (file.extension() == ".jsonl" || file.extension() == ".ndjson")) {
+    if (auto bad = BadLine(file); !bad.empty()) return bad;
+  }
+  // The script's folder is gone when the message is read.
+  return ReplaceAll(error.message(), out.string() + "/", "");
 }
 
 }  // namespace
@@ -112,10 +133,10 @@ Result<void> CheckOutput(const TableOutput& output, const fs::path& out, warehou
         session.Execute(fmt::format("SELECT count(*), count(columns(*)) FROM {}", SourceSql(output.format, {file})));
     if (read) continue;
     if (read.error().code() == ErrorCode::kCancelled) return Fail(read.error());
-    return Fail(Error(
-        ErrorCode::kScriptOutput,
-        fmt::format("the script wrote {}, which cannot be read as {}: {}", fs::relative(file, out).generic_string(),
-                    output.format == "parquet" ? "Parquet" : "JSON lines", read.error().message())));
+    return Fail(Error(ErrorCode::kScriptOutput, fmt::format("the script wrote {}, which cannot be read as {}: {}",
+                                                            fs::relative(file, out).generic_string(),
+                                                            output.format == "parquet" ? "Parquet" : "JSON lines",
+                                                            WhyUnreadable(output, file, out, read.error()))));
   }
   return {};
 }

@@ -150,8 +150,10 @@ TEST_F(ScriptTaskTest, MalformedOutputIsNamedAndNothingCommitted) {
       two = "    writes: [raw.a, raw.b]\n",
       make = R"(mkdir -p "$QUERN_OUT/raw.a" "$QUERN_OUT/raw.b"; echo '{"x":1}' > "$QUERN_OUT/raw.a/a.jsonl"; )";
   for (auto [lines, named] : std::vector<std::pair<std::string, std::string>>{
-           {R"(printf '{"id": 1}\n{"id": 2, "sc' > "$QUERN_OUT/raw.b/b.jsonl")", "raw.b/b.jsonl"},
-           {R"(echo not json > "$QUERN_OUT/raw.b/b.jsonl")", "raw.b/b.jsonl"},
+           {R"(printf '{"id": 1}\n{"id": 2, "sc' > "$QUERN_OUT/raw.b/b.jsonl")",
+            "raw.b/b.jsonl, which cannot be read as JSON lines: line 2 is"},
+           {R"(echo not json > "$QUERN_OUT/raw.b/b.jsonl")",
+            "raw.b/b.jsonl, which cannot be read as JSON lines: line 1 is"},
            {R"(echo PAR1 > "$QUERN_OUT/raw.b/b.parquet")", "raw.b/b.parquet"},
            {R"(echo x > "$QUERN_OUT/raw.b/b.csv")", "raw.b/b.csv"},
            {R"(echo x > "$QUERN_OUT/stray.jsonl")", "stray.jsonl"},
@@ -160,6 +162,7 @@ TEST_F(ScriptTaskTest, MalformedOutputIsNamedAndNothingCommitted) {
     auto r = Run(make + lines, two);
     EXPECT_EQ(r.status, TaskStatus::kFailed);
     EXPECT_NE(r.message.find(named), std::string::npos) << r.message;
+    EXPECT_EQ(r.message.find("/raw.b/b"), std::string::npos) << r.message;
     EXPECT_FALSE(*warehouse_->Exists({"raw", "a"})) << named;
   }
 }

@@ -114,6 +114,7 @@ TEST_F(DuckDbTest, ErrorsHaveCodePlaceAndHint) {
   EXPECT_EQ(e.code(), ErrorCode::kTableNotFound);
   EXPECT_EQ(e.pos().column, 15);
   EXPECT_EQ(e.hint(), "did you mean 'flights'?");
+  EXPECT_EQ(Fails("SELECT * FROM customers").hint(), "");  // not "sqlite_master"
 
   EXPECT_EQ(Fails("SELECT 'x'::INTEGER").code(), ErrorCode::kSqlExecution);
   EXPECT_EQ(Fails("SELECT * FROM read_csv('/no/such/file.csv')").code(), ErrorCode::kNotFound);

@@ -90,6 +90,10 @@ std::string TakeHint(std::string& message) {
     if (at == std::string::npos) continue;
     std::string hint(Trim(message.substr(at)));
     message.erase(at);
+    // DuckDB's own tables are near to everything when a database has few others.
+    for (const char* own : {"\"pg_", "\"sqlite_", "\"duckdb_", "\"pragma_", "\"pg_catalog.", "\"information_schema."}) {
+      if (hint.find(own) != std::string::npos) return "";
+    }
     hint[0] = 'd';
     return ReplaceAll(hint, "\"", "'");
   }

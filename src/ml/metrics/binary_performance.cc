@@ -150,39 +150,27 @@ Result<std::vector<Performance>> EvaluateBinary(engine::Connection& connection, 
   const SliceSql slices(spec.slices);
   std::vector<Performance> out;
   BinarySlice slice(spec.calibration_bins);
-  int64_t set = 0;
-  std::optional<std::string> value;
-  const auto finish = [&] {
+  const auto finish = [&](int64_t set, const std::optional<std::string>& value) {
     out.push_back(slice.Finish(spec.dummy));
     out.back().column = slices.Name(set);
     out.back().value = value;
     slice = BinarySlice(spec.calibration_bins);
   };
-  QUERN_TRY(ForEachBatch(connection, Query(relation, spec, slices), [&](const engine::Batch& batch) -> Result<void> {
+  const auto add = [&](const engine::Batch& batch, size_t row) {
     const auto& column = batch.columns;
-    for (size_t row = 0; row < batch.rows; row++) {
-      std::optional<std::string> row_value;
-      if (column[1].IsValid(row)) row_value = column[1].texts[row];
-      if (column[0].integers[row] != set || row_value != value) {
-        finish();
-        set = column[0].integers[row];
-        value = std::move(row_value);
-      }
-      const auto count = [&](size_t at) { return column[at].integers[row]; };
-      ScoreRow score{.score = {},
-                     .rows = count(3),
-                     .positives = count(4),
-                     .negatives = count(5),
-                     .tp = count(6),
-                     .fp = count(7),
-                     .tn = count(8),
-                     .fn = count(9)};
-      if (column[2].IsValid(row)) score.score = column[2].doubles[row];
-      slice.Add(score);
-    }
-    return {};
-  }));
-  finish();
+    const auto count = [&](size_t at) { return column[at].integers[row]; };
+    ScoreRow score{.score = {},
+                   .rows = count(3),
+                   .positives = count(4),
+                   .negatives = count(5),
+                   .tp = count(6),
+                   .fp = count(7),
+                   .tn = count(8),
+                   .fn = count(9)};
+    if (column[2].IsValid(row)) score.score = column[2].doubles[row];
+    slice.Add(score);
+  };
+  QUERN_TRY(ForEachSlice(connection, Query(relation, spec, slices), add, finish));
   return out;
 }
 

@@ -172,39 +172,28 @@ Result<std::vector<Performance>> EvaluateMulticlass(engine::Connection& connecti
   const SliceSql slices(spec.slices);
   std::vector<Performance> out;
   MulticlassSlice slice(spec.probabilities.empty() ? 0 : spec.classes.size());
-  int64_t set = 0;
-  std::optional<std::string> value;
-  const auto finish = [&] {
+  const auto finish = [&](int64_t set, const std::optional<std::string>& value) {
     out.push_back(slice.Finish(spec.dummy));
     out.back().column = slices.Name(set);
     out.back().value = value;
     slice = MulticlassSlice(spec.probabilities.empty() ? 0 : spec.classes.size());
   };
-  QUERN_TRY(ForEachBatch(connection, Query(relation, spec, slices), [&](const engine::Batch& batch) -> Result<void> {
+  const auto add = [&](const engine::Batch& batch, size_t row) {
     const auto& column = batch.columns;
-    for (size_t row = 0; row < batch.rows; row++) {
-      const auto text = [&](size_t at) {
-        return column[at].IsValid(row) ? std::optional<std::string>(column[at].texts[row]) : std::nullopt;
-      };
-      auto row_value = text(1);
-      if (column[0].integers[row] != set || row_value != value) {
-        finish();
-        set = column[0].integers[row];
-        value = std::move(row_value);
-      }
-      const auto index = column[2].integers[row];
-      const auto hits = column[6].integers[row];
-      if (index == 0) {
-        const auto rows = column[8].integers[row];
-        slice.AddRows(text(4), text(5), false, rows - hits);
-        slice.AddRows(text(4), text(5), true, hits);
-      } else {
-        slice.AddProbability(static_cast<size_t>(index) - 1, column[3].doubles[row], hits, column[7].integers[row]);
-      }
+    const auto text = [&](size_t at) {
+      return column[at].IsValid(row) ? std::optional<std::string>(column[at].texts[row]) : std::nullopt;
+    };
+    const auto index = column[2].integers[row];
+    const auto hits = column[6].integers[row];
+    if (index == 0) {
+      const auto rows = column[8].integers[row];
+      slice.AddRows(text(4), text(5), false, rows - hits);
+      slice.AddRows(text(4), text(5), true, hits);
+    } else {
+      slice.AddProbability(static_cast<size_t>(index) - 1, column[3].doubles[row], hits, column[7].integers[row]);
     }
-    return {};
-  }));
-  finish();
+  };
+  QUERN_TRY(ForEachSlice(connection, Query(relation, spec, slices), add, finish));
   return out;
 }
 

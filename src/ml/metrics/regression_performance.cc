@@ -108,30 +108,18 @@ Result<std::vector<Performance>> EvaluateRegression(engine::Connection& connecti
   const SliceSql slices(spec.slices);
   std::vector<Performance> out;
   RegressionSlice slice(spec.dummy);
-  int64_t set = 0;
-  std::optional<std::string> value;
-  const auto finish = [&] {
+  const auto finish = [&](int64_t set, const std::optional<std::string>& value) {
     out.push_back(slice.Finish());
     out.back().column = slices.Name(set);
     out.back().value = value;
     slice = RegressionSlice(spec.dummy);
   };
-  QUERN_TRY(ForEachBatch(connection, Query(relation, spec, slices), [&](const engine::Batch& batch) -> Result<void> {
+  const auto add = [&](const engine::Batch& batch, size_t row) {
     const auto& column = batch.columns;
-    for (size_t row = 0; row < batch.rows; row++) {
-      std::optional<std::string> row_value;
-      if (column[1].IsValid(row)) row_value = column[1].texts[row];
-      if (column[0].integers[row] != set || row_value != value) {
-        finish();
-        set = column[0].integers[row];
-        value = std::move(row_value);
-      }
-      slice.AddRows(column[4].integers[row], column[5].integers[row]);
-      if (column[2].IsValid(row)) slice.Add(column[2].doubles[row], column[3].doubles[row], column[4].integers[row]);
-    }
-    return {};
-  }));
-  finish();
+    slice.AddRows(column[4].integers[row], column[5].integers[row]);
+    if (column[2].IsValid(row)) slice.Add(column[2].doubles[row], column[3].doubles[row], column[4].integers[row]);
+  };
+  QUERN_TRY(ForEachSlice(connection, Query(relation, spec, slices), add, finish));
   return out;
 }
 

@@ -63,4 +63,29 @@ Result<void> ForEachBatch(engine::Connection& connection, std::string_view sql,
   return connection.StreamBatches(sql, sink);
 }
 
+Result<void> ForEachSlice(engine::Connection& connection, std::string_view sql,
+                          const std::function<void(const engine::Batch& batch, size_t row)>& add,
+                          const std::function<void(int64_t set, const std::optional<std::string>& value)>& finish) {
+  int64_t set = 0;
+  std::optional<std::string> value;
+  QUERN_TRY(ForEachBatch(connection, sql, [&](const engine::Batch& batch) -> Result<void> {
+    const auto& sets = batch.columns[0];
+    const auto& values = batch.columns[1];
+    for (size_t row = 0; row < batch.rows; row++) {
+      const bool same = sets.integers[row] == set && values.IsValid(row) == value.has_value() &&
+                        (!value || values.texts[row] == *value);
+      if (!same) {
+        finish(set, value);
+        set = sets.integers[row];
+        value.reset();
+        if (values.IsValid(row)) value = values.texts[row];
+      }
+      add(batch, row);
+    }
+    return {};
+  }));
+  finish(set, value);
+  return {};
+}
+
 }  // namespace quern::ml

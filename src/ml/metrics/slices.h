@@ -42,6 +42,12 @@ std::string DoubleSql(double value);
 Result<void> ForEachBatch(engine::Connection& connection, std::string_view sql,
                           const std::function<Result<void>(const engine::Batch&)>& add);
 
+/// A query of SliceSql::select() and more columns, ordered by the first two: `add` for each row of a slice, then
+/// `finish` with its set and value. The slice of all rows comes first, even when there are none.
+Result<void> ForEachSlice(engine::Connection& connection, std::string_view sql,
+                          const std::function<void(const engine::Batch& batch, size_t row)>& add,
+                          const std::function<void(int64_t set, const std::optional<std::string>& value)>& finish);
+
 /// A sum whose rounding does not grow with the number of terms (Neumaier).
 class Sum {
  public:

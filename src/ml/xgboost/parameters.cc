@@ -71,6 +71,7 @@ const std::map<std::string, std::string>& SetByUs() {
       {"n_jobs", "write `threads:`"},
       {"nthread", "write `threads:`"},
       {"num_boost_round", "write `rounds:`"},
+      {"num_round", "write `rounds:`"},
       {"num_class", "the classes are those of the label"},
       {"objective", "write `task:`"},
       {"predictor", "models are scored by Quern itself"},
@@ -102,6 +103,13 @@ Result<void> CheckMetric(const std::string& name, const Json& value) {
                   .Hint(hint.empty() ? "known are " + Join(Metrics(), ", ") : hint));
 }
 
+const Parameter* Find(std::string_view name) {
+  for (const auto& known : Table()) {
+    if (known.name == name) return &known;
+  }
+  return nullptr;
+}
+
 std::string RangeText(const Parameter& p) {
   if (p.most == kNone) return fmt::format("{} {}", p.above ? "above" : "at least", p.least);
   return fmt::format("{} {} and at most {}", p.above ? "above" : "at least", p.least, p.most);
@@ -115,22 +123,22 @@ std::vector<std::string> XgboostParameterNames() {
   return out;
 }
 
-Result<void> CheckXgboostParameter(const std::string& name, const Json& value) {
+Result<void> CheckXgboostParameterName(const std::string& name) {
   if (auto ours = SetByUs().find(name); ours != SetByUs().end()) {
     return Fail(Error(ErrorCode::kInvalidArgument, fmt::format("the parameter '{}' cannot be set here", name))
                     .Hint(ours->second));
   }
-  const Parameter* p = nullptr;
-  for (const auto& known : Table()) {
-    if (known.name == name) p = &known;
-  }
-  if (!p) {
-    auto candidates = XgboostParameterNames();
-    for (const auto& [ours, instead] : SetByUs()) candidates.push_back(ours);
-    std::string hint = DidYouMean(name, candidates);
-    return Fail(Error(ErrorCode::kUnknownKey, fmt::format("XGBoost has no parameter '{}'", name))
-                    .Hint(hint.empty() ? "known are " + Join(XgboostParameterNames(), ", ") : hint));
-  }
+  if (Find(name)) return {};
+  auto candidates = XgboostParameterNames();
+  for (const auto& [ours, instead] : SetByUs()) candidates.push_back(ours);
+  std::string hint = DidYouMean(name, candidates);
+  return Fail(Error(ErrorCode::kUnknownKey, fmt::format("XGBoost has no parameter '{}'", name))
+                  .Hint(hint.empty() ? "known are " + Join(XgboostParameterNames(), ", ") : hint));
+}
+
+Result<void> CheckXgboostParameter(const std::string& name, const Json& value) {
+  QUERN_TRY(CheckXgboostParameterName(name));
+  const Parameter* p = Find(name);
   auto wrong = [&](std::string_view expected) {
     return Fail(ErrorCode::kWrongType,
                 fmt::format("the parameter '{}' must be {}, it is {}", name, expected, value.dump()));

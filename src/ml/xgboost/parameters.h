@@ -7,9 +7,11 @@
 
 namespace quern::ml {
 
-/// Checks one parameter of XGBoost by our table of them: its name (aliases eta/learning_rate, ... are known), type and
-/// range. What the trainer itself sets (objective, seed, nthread, booster, ...) is refused with the key to use instead.
-/// Errors: kUnknownKey (did you mean), kWrongType, kInvalidArgument.
+/// Whether XGBoost has a parameter of this name (aliases eta/learning_rate, ... are known). What the trainer itself
+/// sets (objective, seed, nthread, booster, ...) is refused with the key to use instead. Errors: kUnknownKey (did you
+/// mean), kInvalidArgument.
+Result<void> CheckXgboostParameterName(const std::string& name);
+/// Name, type and range, by our table of them. Errors: those of the name, kWrongType, kInvalidArgument.
 Result<void> CheckXgboostParameter(const std::string& name, const Json& value);
 /// Every one of an object.
 Result<void> CheckXgboostParameters(const Json& parameters);
