@@ -60,7 +60,8 @@ TEST(ChildProcessTest, ArgumentsEnvironmentFolderAndInput) {
   options.inherit_environment = false;
   options.environment = {{"A", "b c"}, {"PATH", "/usr/bin:/bin"}};
   options.working_folder = folder.path();
-  options.input = std::string(300'000, 'i') + "\nend";
+  options.input.assign(300'000, 'i');
+  options.input += "\nend";
   options.max_line = 1 << 20;
   const Ran ran = RunIt(options);
   ASSERT_EQ(ran.out.size(), 4U);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -212,17 +213,43 @@ Result<TempFolder> TempFolder::Make(std::string_view prefix, const fs::path& par
   return TempFolder(name);
 }
 
-TempFolder::TempFolder(TempFolder&& other) noexcept : path_(std::move(other.path_)) {
+Result<TempFolder> TempFolder::MakeAmong(std::string_view prefix, const fs::path& parent) {
+  QUERN_TRY(MakeFolders(parent));
+  std::error_code error;
+  for (fs::directory_iterator it(parent, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with(prefix) || name.size() != prefix.size() + 6) continue;
+    Fd left(::open(it->path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (left.get() >= 0 && ::flock(left.get(), LOCK_EX | LOCK_NB) == 0)
+      Ignore(RemoveAll(it->path()), "what a killed process left is a nuisance, not a failure");
+  }
+  // Another process may come between the making of a folder and its lock, and take it for an abandoned one.
+  for (int tries = 0; tries < 100; tries++) {
+    TempFolder folder = QUERN_TRY(Make(prefix, parent));
+    folder.lock_ = ::open(folder.path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder.lock_ < 0) continue;
+    struct stat there{}, held{};
+    if (::flock(folder.lock_, LOCK_EX | LOCK_NB) == 0 && ::fstat(folder.lock_, &held) == 0 &&
+        ::stat(folder.path_.c_str(), &there) == 0 && there.st_ino == held.st_ino)
+      return folder;
+  }
+  return Fail(ErrorCode::kIo, fmt::format("cannot make a temporary folder in {}: others remove it", parent.string()));
+}
+
+TempFolder::TempFolder(TempFolder&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {
   other.path_.clear();
 }
 
 TempFolder& TempFolder::operator=(TempFolder&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(lock_, other.lock_);
   return *this;
 }
 
 TempFolder::~TempFolder() {
   if (!path_.empty()) Ignore(RemoveAll(path_), "a temporary folder that stays is a nuisance, not a failure");
+  if (lock_ >= 0) ::close(lock_);
 }
 
 fs::path TempFolder::Keep() {

@@ -43,6 +43,9 @@ class TempFolder {
  public:
   /// `<parent>/<prefix>XXXXXX`; without a parent, in TMPDIR or /tmp.
   static Result<TempFolder> Make(std::string_view prefix = "quern-", const fs::path& parent = {});
+  /// The same in a folder that is made if need be; those of this prefix that a killed process left there go first. Safe
+  /// beside other processes that do the same: each holds its folder by flock.
+  static Result<TempFolder> MakeAmong(std::string_view prefix, const fs::path& parent);
   TempFolder(TempFolder&& other) noexcept;
   TempFolder& operator=(TempFolder&& other) noexcept;
   ~TempFolder();
@@ -54,6 +57,7 @@ class TempFolder {
  private:
   explicit TempFolder(fs::path path) : path_(std::move(path)) {}
   fs::path path_;
+  int lock_ = -1;  ///< of MakeAmong: the folder itself, open
 };
 
 /// A file seen as bytes, read by the system as needed. The view is valid while the object lives; an empty file is "".

@@ -92,6 +92,24 @@ TEST(TempFolderTest, GoesWithItsGuard) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST(TempFolderTest, WhatAKilledProcessLeftGoesAndWhatOthersHoldStays) {
+  const TempFolder parent = TempFolder::Make().value();
+  const fs::path abandoned = parent.path() / "work" / "x-abc123", other = parent.path() / "work" / "y-abc123";
+  fs::create_directories(abandoned / "in");
+  fs::create_directories(other);
+  fs::path first;
+  {
+    const TempFolder held = TempFolder::MakeAmong("x-", parent.path() / "work").value();
+    first = held.path();
+    EXPECT_FALSE(fs::exists(abandoned));
+    EXPECT_TRUE(fs::exists(other));
+    const TempFolder second = TempFolder::MakeAmong("x-", parent.path() / "work").value();
+    EXPECT_TRUE(fs::exists(first));
+    EXPECT_TRUE(fs::exists(second.path()));
+  }
+  EXPECT_FALSE(fs::exists(first));
+}
+
 class ReaderTest : public FilesTest {
  protected:
   Result<std::string> Read(const std::string& name, std::string_view bytes, size_t step = 0) {

@@ -220,8 +220,7 @@ class Reproducing {
       training.evaluation = QUERN_TRY(TrainingSet::FromJson(record_["evaluation_set"]));
     training.validation = record_.value("validation_share", 0.2);
     if (record_["given_rounds"].is_number()) training.rounds = record_["given_rounds"].get<int64_t>();
-    QUERN_TRY(io::MakeFolders(work_.options().work));
-    auto folder = QUERN_TRY(io::TempFolder::Make("reproduce-", work_.options().work));
+    auto folder = QUERN_TRY(io::TempFolder::MakeAmong("reproduce-", work_.options().work));
     const auto then_configured = WithTrainingConfig(*context_.model, record_.value("configuration", Json::object()));
     NodeWork as_then(then_configured, work_.options(), work_.task());
     const Fit fit = QUERN_TRY(FitModel(as_then, training, folder.path() / "model", out_.run_id));

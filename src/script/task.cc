@@ -136,8 +136,7 @@ Result<TaskResult> ScriptTask::Try(TaskContext& context) {
     return result;
   }
 
-  QUERN_TRY(io::MakeFolders(options_.work));
-  auto folder = QUERN_TRY(io::TempFolder::Make(schedule::PathComponent(config_.name) + "-", options_.work));
+  auto folder = QUERN_TRY(io::TempFolder::MakeAmong(schedule::PathComponent(config_.name) + "-", options_.work));
   fs::path out = folder.path() / "out", values_path = folder.path() / "result.json";
   QUERN_TRY(io::MakeFolders(out));
   for (const auto& write : config_.writes) QUERN_TRY(io::MakeFolders(out / write.Name()));

@@ -78,9 +78,9 @@ Result<void> ScoreByMlflow(engine::Connection& connection, const Json& plan) {
   scoring.features = train.at("features").get<Strings>();
   scoring.task = *ml::TaskNamed(train.at("task").get<std::string>());
   scoring.classes = train.value("classes", Strings());
-  auto file =
+  auto scored =
       QUERN_TRY(ml::ScoreWithMlflow(connection, scoring, score.at("query"), score.at("columns").get<Strings>()));
-  std::filesystem::rename(file, score.at("output").get<std::string>());
+  std::filesystem::rename(scored.file, score.at("output").get<std::string>());
   return {};
 }
 

@@ -93,8 +93,7 @@ Result<void> SyncTree(const fs::path& folder) {
 }  // namespace
 
 Result<ScriptTrained> TrainWithScript(engine::Connection& connection, const ScriptTrainRequest& request) {
-  QUERN_TRY(io::MakeFolders(request.work));
-  auto folder = QUERN_TRY(io::TempFolder::Make("train-", request.work));
+  auto folder = QUERN_TRY(io::TempFolder::MakeAmong("train-", request.work));
   fs::path data = folder.path() / "train.parquet", validation = folder.path() / "validation.parquet";
   fs::path metrics = folder.path() / "metrics.json";
   int64_t rows = QUERN_TRY(WriteRows(connection, request.query, data, request.cancellation));
@@ -142,11 +141,10 @@ Result<ScriptTrained> TrainWithScript(engine::Connection& connection, const Scri
   return out;
 }
 
-Result<fs::path> ScoreWithMlflow(engine::Connection& connection, const MlflowScoring& scoring, const std::string& query,
-                                 const std::vector<std::string>& columns) {
+Result<ScoredRows> ScoreWithMlflow(engine::Connection& connection, const MlflowScoring& scoring,
+                                   const std::string& query, const std::vector<std::string>& columns) {
   QUERN_TRY(ModelKindOf(scoring.model_folder));
-  QUERN_TRY(io::MakeFolders(scoring.work));
-  auto folder = QUERN_TRY(io::TempFolder::Make("score-", scoring.work));
+  auto folder = QUERN_TRY(io::TempFolder::MakeAmong("score-", scoring.work));
   fs::path input = folder.path() / "rows.parquet", output = folder.path() / "predictions.parquet";
   fs::path plan = folder.path() / "plan.json", program = folder.path() / "score_parquet.py";
   std::vector<std::string> selected;
@@ -178,11 +176,9 @@ Result<fs::path> ScoreWithMlflow(engine::Connection& connection, const MlflowSco
       QUERN_TRY(EnvironmentOf(scoring.trainer, scoring.environments, scoring.log, scoring.cancellation)), process);
   QUERN_TRY(RunToEnd(process, "scoring with the trainer's environment", scoring.log, scoring.cancellation));
 
-  fs::path kept = scoring.work / fmt::format("{}.parquet", folder.path().filename().string());
   std::error_code error;
-  fs::rename(output, kept, error);
-  if (error) return Fail(io::SystemError("cannot take the predictions from", output, error.value()));
-  return kept;
+  if (!fs::exists(output, error)) return Fail(io::SystemError("cannot take the predictions from", output, ENOENT));
+  return ScoredRows{std::move(folder), std::move(output)};
 }
 
 }  // namespace quern::ml

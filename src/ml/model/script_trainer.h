@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "engine/connection.h"
+#include "io/files.h"
 #include "ml/model/model_spec.h"
 
 namespace quern::ml {
@@ -69,12 +70,16 @@ struct MlflowScoring {
   Cancellation cancellation{};
 };
 
+struct ScoredRows {
+  io::TempFolder folder;  ///< holds the file
+  std::filesystem::path file;
+};
+
 /// Scores a model of any MLflow flavor: writes the rows of `query` as Parquet, runs a small Python program in the
 /// trainer's environment (mlflow.pyfunc), and gives a Parquet file with the query's columns but the features that are
-/// not in `columns`, and prediction, score[, probabilities] as PredictionQuery has them. The file lies in `work` and is
-/// the caller's to remove. Errors: kScriptFailed (mlflow is not there, the model fails), kModelFile, kTimeout,
-/// kCancelled.
-Result<std::filesystem::path> ScoreWithMlflow(engine::Connection& connection, const MlflowScoring& scoring,
-                                              const std::string& query, const std::vector<std::string>& columns);
+/// not in `columns`, and prediction, score[, probabilities] as PredictionQuery has them. Errors: kScriptFailed (mlflow
+/// is not there, the model fails), kModelFile, kTimeout, kCancelled.
+Result<ScoredRows> ScoreWithMlflow(engine::Connection& connection, const MlflowScoring& scoring,
+                                   const std::string& query, const std::vector<std::string>& columns);
 
 }  // namespace quern::ml

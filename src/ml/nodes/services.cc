@@ -224,14 +224,7 @@ struct Scorer::State {
   std::shared_ptr<ScoringCounts> counts;
   MlflowScoring mlflow;
   std::vector<ModelInput> inputs;
-  std::vector<fs::path> files;  // that Python wrote
-
-  ~State() {
-    for (const auto& file : files) {
-      std::error_code ignored;
-      fs::remove(file, ignored);
-    }
-  }
+  std::vector<ScoredRows> scored;  // by Python
 };
 
 Scorer::Scorer(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -294,9 +287,8 @@ Result<std::string> Scorer::Predictions(const std::string& query, const std::vec
     }
   }
   if (state_->model) return PredictionQuery(state_->model->spec(), state_->function, query, columns);
-  auto file = QUERN_TRY(ScoreWithMlflow(*state_->connection, state_->mlflow, query, columns));
-  state_->files.push_back(file);
-  return fmt::format("SELECT * FROM read_parquet({})", QuoteLiteral(file.string()));
+  state_->scored.push_back(QUERN_TRY(ScoreWithMlflow(*state_->connection, state_->mlflow, query, columns)));
+  return fmt::format("SELECT * FROM read_parquet({})", QuoteLiteral(state_->scored.back().file.string()));
 }
 
 const std::vector<std::string>& Scorer::classes() const {
