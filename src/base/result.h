@@ -37,7 +37,8 @@ void Ignore(const Result<T>&, const char* /*reason*/) {}
 
 /// Evaluates to the value of a Result, or returns its error from the enclosing function.
 /// Not inside coroutines, not for references, not in the head of a range-for (the value would not live through the
-/// loop).
+/// loop), not within braces after another element: what stands before it would leak (GCC takes nothing apart that is
+/// half made when a statement expression returns).
 #define QUERN_TRY(expr)                                        \
   __extension__({                                              \
     auto try_r_ = (expr);                                      \

@@ -67,12 +67,13 @@ class Session {
         progress_(invocation.json() ? quiet_ : invocation.terminal, detail) {}
 
   Result<schedule::RunnerOptions> Options() {
+    auto* store = QUERN_TRY(project_.runs());
     return schedule::RunnerOptions{.threads = project_.threads(),
                                    .fail_fast = invocation_.args.Flag("fail-fast"),
                                    .retry = {},
                                    .cancellation = invocation_.cancellation,
                                    .observer = &progress_,
-                                   .store = QUERN_TRY(project_.runs()),
+                                   .store = store,
                                    .log_root = project_.log_root()};
   }
   RunContext Base() {

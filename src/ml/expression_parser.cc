@@ -209,7 +209,8 @@ class Parser {
       auto node = Make(Kind::kCompare, at);
       node->op = op;
       ++at_;
-      node->children = {std::move(left), QUERN_TRY(Sum())};
+      auto right = QUERN_TRY(Sum());
+      node->children = {std::move(left), std::move(right)};
       return NodePtr(std::move(node));
     }
     return left;
@@ -224,7 +225,8 @@ class Parser {
       auto node = Make(Kind::kArithmetic, at);
       node->op = Here().text;
       ++at_;
-      node->children = {std::move(left), QUERN_TRY((this->*part)())};
+      auto right = QUERN_TRY((this->*part)());
+      node->children = {std::move(left), std::move(right)};
       left = std::move(node);
     }
     return left;

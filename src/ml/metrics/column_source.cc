@@ -92,7 +92,8 @@ const engine::Column* Relation::Find(std::string_view name) const {
 }
 
 Result<Relation> DescribeRelation(engine::Connection& connection, std::string_view sql) {
-  return Relation{.sql = std::string(sql), .columns = QUERN_TRY(connection.Describe(sql))};
+  auto columns = QUERN_TRY(connection.Describe(sql));
+  return Relation{.sql = std::string(sql), .columns = std::move(columns)};
 }
 
 bool IsNumber(const std::string& type) {

@@ -336,30 +336,30 @@ Result<Trained> Train(NodeWork& work, const Training& training) {
   Json features = Json::array();
   for (const auto& feature : training.set.features)
     features.push_back({{"name", feature.name}, {"type", feature.type}});
-  const Json record = {
-      {"model", model.name},
-      {"trained", out.ToJson()},
-      {"run_id", run_id},
-      {"parent_run", training.parent_run},
-      {"frame", training.frame},
-      {"parameters", training.parameters},
-      {"all_parameters", fit.parameters},
-      {"training_set", training.set.ToJson()},
-      {"evaluation_set", training.evaluation ? training.evaluation->ToJson() : Json()},
-      {"dummy", ToJson(fit.dummy)},
-      {"classes", fit.classes},
-      {"baseline", training.evaluation ? ToJson(out.metrics) : training.baseline},
-      {"validation_share", training.validation},
-      {"given_rounds", training.rounds ? Json(*training.rounds) : Json()},
-      {"split", {{"column", training.set.time.name}, {"validation_from", fit.validation_from}}},
-      {"configuration", QUERN_TRY(ParseJson(TrainingConfigText(model, work.options().project), "configuration"))},
-      {"files", files},
-      {"library", fit.library},
-      {"dag_run", work.run().dag_run},
-      {"interval_start", FormatUtc(work.run().interval.start)},
-      {"interval_end", FormatUtc(work.run().interval.end)},
-      {"timezone", work.run().zone.name()},
-      {"git_commit", work.run().git_commit}};
+  const Json configuration = QUERN_TRY(ParseJson(TrainingConfigText(model, work.options().project), "configuration"));
+  const Json record = {{"model", model.name},
+                       {"trained", out.ToJson()},
+                       {"run_id", run_id},
+                       {"parent_run", training.parent_run},
+                       {"frame", training.frame},
+                       {"parameters", training.parameters},
+                       {"all_parameters", fit.parameters},
+                       {"training_set", training.set.ToJson()},
+                       {"evaluation_set", training.evaluation ? training.evaluation->ToJson() : Json()},
+                       {"dummy", ToJson(fit.dummy)},
+                       {"classes", fit.classes},
+                       {"baseline", training.evaluation ? ToJson(out.metrics) : training.baseline},
+                       {"validation_share", training.validation},
+                       {"given_rounds", training.rounds ? Json(*training.rounds) : Json()},
+                       {"split", {{"column", training.set.time.name}, {"validation_from", fit.validation_from}}},
+                       {"configuration", configuration},
+                       {"files", files},
+                       {"library", fit.library},
+                       {"dag_run", work.run().dag_run},
+                       {"interval_start", FormatUtc(work.run().interval.start)},
+                       {"interval_end", FormatUtc(work.run().interval.end)},
+                       {"timezone", work.run().zone.name()},
+                       {"git_commit", work.run().git_commit}};
   auto write = [&](const char* name, const std::string& text) {
     return io::WriteFileAtomically(prepared.path() / name, text);
   };

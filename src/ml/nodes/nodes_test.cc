@@ -45,7 +45,7 @@ TEST(RunRecordTest, ConfigurationIsReadBackAsItWas) {
   model.train.rounds = 17;
   model.train.early_stopping = 3;
   model.train.seed = 99;
-  model.train.class_weight = {ClassWeightConfig::Kind::kGiven, {{"true", 3}}};
+  model.train.class_weight = {ClassWeightConfig::Kind::kGiven, {{"true", 3}}, {}};
   model.predict.threshold = 0.3;
   const auto text = TrainingConfigText(model, "/nowhere");
   const auto again = WithTrainingConfig(ModelConfig(), Json::parse(text));
