@@ -62,6 +62,19 @@ Result<void> WriteDecision(const OperationContext& context, NodeWork& work, cons
   return WriteRows(*session, table, "", rows);
 }
 
+// The version that the table of decisions last made champion.
+Result<std::optional<int64_t>> LastDecided(const OperationContext& context, NodeWork& work) {
+  warehouse::Warehouse* house = QUERN_TRY(work.warehouse());
+  const auto table = DecisionsTable(*context.model);
+  if (!QUERN_TRY(house->Exists({table.schema, table.table}))) return std::nullopt;
+  auto session = QUERN_TRY(work.Session({}));
+  auto found = QUERN_TRY(session->Execute(fmt::format(
+      "SELECT model_version FROM {} WHERE model_version IS NOT NULL ORDER BY _quern_computed_at DESC LIMIT 1",
+      QuoteTable(table))));
+  if (found.rows.empty()) return std::nullopt;
+  return std::get<int64_t>(found.rows[0][0]);
+}
+
 // The record that a training left in its run's folder.
 Result<Json> RecordOf(tracking::Store& store, const tracking::Run& run) {
   const fs::path file = store.RunFolder(run.experiment_id, run.run_id) / "training.json";
@@ -287,7 +300,8 @@ Result<int64_t> PromoteVersionByHand(const OperationContext& context, int64_t ve
   tracking::Store* store = QUERN_TRY(hand.work().tracking());
   auto promotion = QUERN_TRY(store->PromoteVersion(context.model->name, version));
   QUERN_TRY(SaveVersion(hand.work(), version));
-  if (!promotion.made) return version;  // it was the champion already
+  // It was the champion already; a process that died between the alias and the row left the row to us.
+  if (!promotion.made && QUERN_TRY(LastDecided(context, hand.work())) == version) return version;
   auto found = QUERN_TRY(store->FindVersion(context.model->name, version));
   QUERN_TRY(WriteDecision(context, hand.work(), decision, promotion, found ? found->run_id : ""));
   return version;
