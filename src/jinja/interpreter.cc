@@ -31,6 +31,13 @@ struct Interpreter::Capture {
   std::vector<Value>* saved_native;
 };
 
+/// Leaves a frame on every way out, while frame_ still holds it: a macro that is defined in it holds it in turn.
+struct Interpreter::FrameGuard {
+  Interpreter& interpreter;
+  const Ref<Frame>& frame;
+  ~FrameGuard() { interpreter.LeaveFrame(frame); }
+};
+
 Interpreter::Interpreter(const Environment& environment, ScopePtr scope, const RenderOptions& options)
     : environment_(environment),
       options_(options),
@@ -129,11 +136,12 @@ Value Interpreter::Find(std::string_view name) {
 void Interpreter::RunTemplate(const TemplateImpl& tmpl, Output& out, std::vector<Value>* native) {
   template_ = &tmpl;
   file_ = tmpl.parsed.file;
-  frame_ = MakeRef<Frame>(Ref<Frame>(), tmpl.parsed.function.slots);
+  const auto frame = MakeRef<Frame>(Ref<Frame>(), tmpl.parsed.function.slots);
+  frame_ = frame;
   out_ = &out;
   native_ = native;
+  const FrameGuard guard{*this, frame};
   Flow flow = Exec(tmpl.parsed.body);
-  LeaveFrame(frame_);
   if (flow == Flow::kReturn) {
     Throw(Error(ErrorCode::kTemplateType, "return() was called outside of a macro").At(Place(call_pos_, call_file_)));
   }
@@ -195,6 +203,7 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
   native_ = nullptr;
   Output out;
   out_ = &out;
+  const FrameGuard guard{*this, frame};
   try {
     const size_t count = node.parameters.size();
     if (args.args.size() > count && node.varargs_slot < 0) {
@@ -250,7 +259,6 @@ Value Interpreter::CallMacro(const MacroValue& macro, CallArgs& args) {
       }
     }
     Flow flow = Exec(node.body);
-    LeaveFrame(frame);
     if (flow == Flow::kReturn) {
       if (node.is_caller) Throw(Error(kReturnSignal, "return() was called outside of a macro"));
       return std::exchange(return_value_, Value());
@@ -481,8 +489,8 @@ Flow Interpreter::ExecFor(const ForStmt& stmt) {
       ~Restore() { i.frame_ = saved; }
     } restore{*this, saved};
     frame_ = frame;
+    const FrameGuard guard{*this, frame};
     Flow flow = RunLoop(stmt, iterable, 0);
-    LeaveFrame(frame);
     return flow;
   } catch (Thrown& thrown) {
     if (thrown.error.code() != kReturnSignal)
@@ -556,9 +564,9 @@ Value Interpreter::CallLoop(LoopObject& loop, CallArgs& args) {
     } restore{*this, saved};
     ++call_depth_;
     frame_ = frame;
+    const FrameGuard guard{*this, frame};
     Capture capture(*this, out);
     flow = RunLoop(*loop.stmt, *bound[0], loop.depth + 1);
-    LeaveFrame(frame);
   }
   if (flow == Flow::kReturn) Throw(Error(kReturnSignal, "return() was called outside of a macro"));
   return TakeText(out);
@@ -628,9 +636,9 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
     template_ = tmpl.get();
     file_ = tmpl->parsed.file;
     frame_ = module = MakeRef<Frame>(Ref<Frame>(), tmpl->parsed.function.slots);
+    kept_frames_.push_back(module);
     if (Exec(tmpl->parsed.body) == Flow::kReturn) Throw(Error(kReturnSignal, "return() was called outside of a macro"));
   }
-  kept_frames_.push_back(module);
   if (stmt.kind == StmtKind::kInclude) {
     Emit(TakeText(out), stmt.pos);
     return;

@@ -103,6 +103,7 @@ class Interpreter : public State {
   friend class MacroValue;
   friend class LoopObject;
   struct Capture;
+  struct FrameGuard;
 
   static SourcePos Place(Pos pos, const std::string* file) {
     return {file ? *file : std::string(), static_cast<int>(pos.line), static_cast<int>(pos.column)};
