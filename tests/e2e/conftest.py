@@ -1,3 +1,4 @@
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -43,8 +44,16 @@ def project(binary, tmp_path):
 
 @pytest.fixture(scope="session")
 def flights_year(binary, tmp_path_factory):
-    """examples/flights after the year's backfill. For reading only: copy_to() for more."""
-    folder = copy_project(ROOT / "examples" / "flights", tmp_path_factory.mktemp("year") / "flights")
-    project = Project(folder, binary)
-    project.backfill = project.quern(*FLIGHTS_YEAR, timeout=600)
+    """examples/flights after the year's backfill. For reading only: copy_to() for more. Sessions with the same QUERN_SHARED
+    (a folder) play it once."""
+    shared = os.environ.get("QUERN_SHARED")
+    parent = Path(shared) if shared else tmp_path_factory.mktemp("year")
+    project = Project(parent / "flights", binary)
+    with open(parent / "flights.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = parent / "flights.done"
+        if not done.exists():
+            copy_project(ROOT / "examples" / "flights", project.folder)
+            project.quern(*FLIGHTS_YEAR, timeout=600)
+            done.touch()
     return project

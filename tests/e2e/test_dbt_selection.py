@@ -214,10 +214,13 @@ CORE = """
 import contextlib, io, json, sys
 from dbt.cli.main import dbtRunner
 project, work, out = sys.argv[1:4]
+where = ["--project-dir", project, "--profiles-dir", project, "--target-path", work, "--log-path", work]
+with contextlib.redirect_stdout(io.StringIO()):
+    manifest = dbtRunner().invoke(["--quiet", "parse", *where]).result
 answers = []
 for arguments in json.load(sys.stdin):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        done = dbtRunner().invoke(["--quiet", "ls", "--project-dir", project, "--profiles-dir", project, "--target-path", work, "--log-path", work, *arguments])
+        done = dbtRunner(manifest=manifest).invoke(["--quiet", "ls", *where, *arguments])
     answers.append(sorted(done.result or []) if done.success else None)
 json.dump(answers, open(out, "w"))
 """

@@ -238,7 +238,8 @@ def test_the_outside_corpora_read_equal(warehouse, tmp_path):
     for number, log in enumerate(sorted((tmp_path / "unpacked").rglob("_delta_log"))):
         (warehouse.root / "c" / f"t{number}").symlink_to(log.parent)
         versions = sorted(int(f.stem) for f in log.glob("*.json") if f.stem.isdigit() and len(f.stem) == 20)
-        for version in versions[-3:]:
+        # They need a minute for the later versions of the one with 300,000 files.
+        for version in versions[-3:][: 1 if log.parent.name.startswith("300k-add-files") else 3]:
             try:
                 table = queried(DeltaTable(str(log.parent), version=version))
             except BaseException:  # some of their refusals are panics

@@ -94,8 +94,9 @@ def test_a_champion_of_another_flavor(project):
         def predict(self, context, model_input, params=None):
             return (0.2 + 0.3 * (model_input["channel"] == "web") + 0.25 * ~model_input["reminded"].astype(bool)).to_numpy()
 
-    before = mlflow.get_tracking_uri()
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
     mlflow.set_tracking_uri(f"sqlite:///{made.folder}/.quern/mlflow.db")
+    mlflow.set_registry_uri(f"sqlite:///{made.folder}/.quern/mlflow.db")
     try:
         mlflow.set_experiment(experiment_id=mlflow.create_experiment("by hand", artifact_location=str(made.folder / "theirs")))
         example = pd.DataFrame({"waited": [1.5], "age": [30], "channel": ["web"], "reminded": [True]})[features]
@@ -105,7 +106,8 @@ def test_a_champion_of_another_flavor(project):
         version = int(info.registered_model_version)
         mlflow.MlflowClient().set_registered_model_alias("missed", "champion", str(version))
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
     made.quern("backfill", "daily", "--from", "2026-03-04", "--to", "2026-03-05", timeout=600)
     scores = made.query(f"select count(*), min(score), max(score) from {{predictions.missed}} where model_version = {version}")
     assert scores == [(300, pytest.approx(0.2), pytest.approx(0.75))]
