@@ -241,12 +241,15 @@ Value StripTags(Interpreter& state, CallArgs& args) {
   return Value(out);
 }
 
-std::string UrlQuote(std::string_view text, bool keep_slash) {
+// In a query string a slash is quoted too, and a blank is a plus.
+std::string UrlQuote(std::string_view text, bool query) {
   std::string out;
   for (char c : text) {
     if (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '~' ||
-        (c == '/' && keep_slash)) {
+        (c == '/' && !query)) {
       out += c;
+    } else if (c == ' ' && query) {
+      out += '+';
     } else {
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
@@ -257,12 +260,12 @@ std::string UrlQuote(std::string_view text, bool keep_slash) {
 Value UrlEncode(Interpreter& state, CallArgs& args) {
   const Value& value = args.args[0];
   if (value.is_string() || !(value.is_dict() || value.is_sequence() || value.is_object())) {
-    return Value(UrlQuote(TextArgument(state, value), true));
+    return Value(UrlQuote(TextArgument(state, value), false));
   }
   std::string out;
   auto add = [&](const Value& key, const Value& item) {
     if (!out.empty()) out += '&';
-    out += UrlQuote(TextOf(key), false) + "=" + UrlQuote(TextOf(item), false);
+    out += UrlQuote(TextOf(key), true) + "=" + UrlQuote(TextOf(item), true);
   };
   if (value.is_dict()) {
     for (const auto& entry : value.AsDict().entries()) add(entry.key, entry.value);

@@ -598,8 +598,8 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
     ThrowLimit("templates include each other more than {} deep", options_.limits.call_depth);
   loaded_.push_back(tmpl);
 
-  // The other template sees this one's scope, and with context also its local variables.
-  ScopePtr scope = scope_;
+  // With context the other template sees this one's scope and its variables, without it nothing but globals.
+  ScopePtr scope;
   if (stmt.with_context) {
     auto local = std::make_shared<MapScope>(scope_);
     for (const auto& [name, slot] : template_->parsed.exports) {
@@ -608,8 +608,6 @@ void Interpreter::ExecImport(const ImportStmt& stmt) {
       if (slot < root->slots.size() && !IsUnset(root->slots[slot])) local->Set(name, root->slots[slot]);
     }
     scope = local;
-  } else if (stmt.kind != StmtKind::kInclude) {
-    scope = nullptr;
   }
 
   struct Saved {
