@@ -79,7 +79,8 @@ def bench_startup(work):
     measure("startup_version", "quern", 20, lambda: timed([QUERN, "--version"]))
     measure("startup_version", "dbt-core", 3, lambda: timed([DBT, "--version"]))
     measure("startup_ls", "quern", 20, lambda: timed([QUERN, "ls", "--project-dir", project]))
-    measure("startup_ls", "dbt-core", 3, lambda: timed([DBT, "ls", "--project-dir", project / "dbt", "--profiles-dir", project / "dbt"]))
+    measure("startup_ls", "dbt-core", 3, lambda: timed([DBT, "ls", "--project-dir", project / "dbt", "--profiles-dir", project / "dbt",
+                                                       "--target", "duckdb"]))
 
 
 COLUMNS = {"id": "bigint", "customer": "bigint", "name": "varchar", "amount": "double", "at": "timestamp", "day": "date", "flag": "boolean"}
@@ -180,8 +181,8 @@ def bench_shop(work):
     db = duckdb.connect(str(file))
     db.execute("create schema if not exists raw")
     for log in (project / "warehouse/raw").glob("*/_delta_log"):
-        table = DeltaTable(str(log.parent)).to_pyarrow_table()  # noqa: F841 (DuckDB reads it by name)
-        db.execute(f"create table raw.{log.parent.name} as select * from table")
+        loaded = DeltaTable(str(log.parent)).to_pyarrow_table()  # noqa: F841 (DuckDB reads it by name)
+        db.execute(f"create table raw.{log.parent.name} as select * from loaded")
     db.close()
     profiles = work / "profiles"
     profiles.mkdir()

@@ -353,24 +353,20 @@ void Parser::Finish(std::unique_ptr<ManifestNode> node, const Package& package, 
   Keep(std::move(node));
 }
 
-std::optional<std::string> Parser::CallNameMacro(const std::string& name, const Json& custom, ManifestNode& node,
-                                                 const Package& package) {
+std::optional<std::string> Parser::CallNameMacro(const std::string& name, const Json& custom, RenderContext& context) {
   // The root project's override, else the package's own dispatch, else ours.
   const Macro* macro = w_.macros().Find(w_.root().name, name);
   if (!macro) macro = w_.macros().Find(kBuiltinPackage, name);
   if (!macro) return std::nullopt;
-  RenderContext context(w_, w_.root(), &node, RenderContext::Mode::kParse);
-  context.config = &node.config;
   std::vector<Value> args = {custom.is_null() ? Value()
                                               : Value(custom.is_string() ? custom.get<std::string>() : custom.dump())};
   args.push_back(context.Model());
   Result<Value> value =
       jinja::CallMacro(w_.jinja(), macro->callable, std::move(args), {}, w_.ScopeOf(w_.root().name), context.Options());
   if (!value) {
-    diagnostics_.Add(std::move(std::move(value).error()).Context(name + " for " + node.name).At(node.pos));
+    diagnostics_.Add(std::move(std::move(value).error()).Context(name + " for " + context.node->name).At(context.node->pos));
     return std::nullopt;
   }
-  (void)package;
   if (value->is_none()) return std::nullopt;
   return std::string(Trim(value->ToString()));
 }
@@ -386,10 +382,15 @@ void Parser::ResolveNames(ManifestNode& node, const Package& package) {
       as = ConfigTruth(keep) ? "table" : "ephemeral";
   }
   auto custom = [&](const char* key) { return node.config.contains(key) ? node.config[key] : Json(); };
-  if (auto database = CallNameMacro("generate_database_name", custom("database"), node, package))
-    node.database = *database;
-  if (auto schema = CallNameMacro("generate_schema_name", custom("schema"), node, package)) node.schema = *schema;
-  if (auto alias = CallNameMacro("generate_alias_name", custom("alias"), node, package)) node.alias = *alias;
+  RenderContext naming(w_, w_.root(), &node, RenderContext::Mode::kParse);
+  naming.config = &node.config;
+  Value shown = naming.Model();  // one value for the three macros; each sees what the one before gave
+  for (auto [key, place] : {std::pair("database", &node.database), std::pair("schema", &node.schema), std::pair("alias", &node.alias)}) {
+    auto name = CallNameMacro(fmt::format("generate_{}_name", key), custom(key), naming);
+    if (!name) continue;
+    *place = *name;
+    Put(shown, key, *name);
+  }
   if (node.type == ResourceType::kSnapshot) {
     if (Json v = custom("target_database"); v.is_string() && !v.get_ref<const std::string&>().empty())
       node.database = v.get<std::string>();

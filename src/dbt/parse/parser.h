@@ -47,8 +47,7 @@ class Parser {
   void ApplyProperties(ManifestNode& node, const Package& package, Properties& properties);
   void ResolveNames(ManifestNode& node, const Package& package);
   void Keep(std::unique_ptr<ManifestNode> node);
-  std::optional<std::string> CallNameMacro(const std::string& macro, const Json& custom, ManifestNode& node,
-                                           const Package& package);
+  std::optional<std::string> CallNameMacro(const std::string& macro, const Json& custom, RenderContext& context);
   // sources.cc
   void ParseSources(const Package& package);
   void ParseSourceTable(const Package& package, const Properties& file, const Yaml& source, const Yaml& table);
