@@ -71,9 +71,11 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
       } else if (spec.inferred) {
         out.ok = fmt::format("length({}) = 10 AND {}", text, Finite(out.value));
       } else {
-        // A time of day would be lost.
-        out.ok = fmt::format("{} AND (length(trim({})) <= 10 OR TRY_CAST({} AS TIMESTAMP) = CAST({} AS TIMESTAMP))",
-                             Finite(out.value), text, text, out.value);
+        // A time of day would be lost. Most have no more than ten bytes, which is soon seen.
+        out.ok = fmt::format(
+            "{0} AND (strlen({1}) <= 10 OR length(trim({1})) <= 10 OR TRY_CAST({1} AS TIMESTAMP) = CAST({2} AS "
+            "TIMESTAMP))",
+            Finite(out.value), text, out.value);
       }
       break;
     case Kind::kTimestamp: {
@@ -86,6 +88,12 @@ ValueSql OfText(const ValueSpec& spec, const std::string& text) {
             "CASE WHEN regexp_matches({0}, {1}) THEN TRY_CAST({0} AS TIMESTAMPTZ) ELSE timezone({2}, TRY_CAST({0} AS "
             "TIMESTAMP)) END",
             text, QuoteLiteral(kOffset), zone);
+      } else {
+        // A calendar is slow, and not needed where no offset can be.
+        out.value = fmt::format(
+            "CASE WHEN {0} LIKE '____-__-__ __:__:__' THEN make_timestamptz(epoch_us(TRY_CAST({0} AS TIMESTAMP))) ELSE "
+            "{1} END",
+            text, out.value);
       }
       out.ok = spec.inferred ? fmt::format("length({}) >= 10 AND {}", text, Finite(out.value)) : Finite(out.value);
       break;
