@@ -60,7 +60,8 @@ TEST(ChildProcessTest, ArgumentsEnvironmentFolderAndInput) {
   options.inherit_environment = false;
   options.environment = {{"A", "b c"}, {"PATH", "/usr/bin:/bin"}};
   options.working_folder = folder.path();
-  options.input.assign(300'000, 'i');
+  const std::vector<char> many(300'000, 'i');  // GCC 12 warns of any shorter way
+  options.input.assign(many.begin(), many.end());
   options.input += "\nend";
   options.max_line = 1 << 20;
   const Ran ran = RunIt(options);
