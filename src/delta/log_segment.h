@@ -30,8 +30,8 @@ struct LogSegment {
   int64_t size = -1;            ///< of the version's commit file, -1 when it is cleaned up
 };
 
-/// Whether a file of this name in `_delta_log` is a commit or (a part of) a checkpoint. A folder without any is no table:
-/// whoever made it died before the first commit.
+/// Whether a file of this name in `_delta_log` is a commit or (a part of) a checkpoint. A folder without any is no
+/// table: whoever made it died before the first commit.
 bool IsLogFileName(std::string_view name);
 /// One LIST of the log from the checkpoint that `_last_checkpoint` names (a wrong or broken hint is passed over), a
 /// second one from the start when that is not enough. Other files in the folder are ignored. Errors: kTableNotFound;

@@ -364,7 +364,8 @@ std::optional<std::string> Parser::CallNameMacro(const std::string& name, const 
   Result<Value> value =
       jinja::CallMacro(w_.jinja(), macro->callable, std::move(args), {}, w_.ScopeOf(w_.root().name), context.Options());
   if (!value) {
-    diagnostics_.Add(std::move(std::move(value).error()).Context(name + " for " + context.node->name).At(context.node->pos));
+    diagnostics_.Add(
+        std::move(std::move(value).error()).Context(name + " for " + context.node->name).At(context.node->pos));
     return std::nullopt;
   }
   if (value->is_none()) return std::nullopt;
@@ -385,7 +386,8 @@ void Parser::ResolveNames(ManifestNode& node, const Package& package) {
   RenderContext naming(w_, w_.root(), &node, RenderContext::Mode::kParse);
   naming.config = &node.config;
   Value shown = naming.Model();  // one value for the three macros; each sees what the one before gave
-  for (auto [key, place] : {std::pair("database", &node.database), std::pair("schema", &node.schema), std::pair("alias", &node.alias)}) {
+  for (auto [key, place] :
+       {std::pair("database", &node.database), std::pair("schema", &node.schema), std::pair("alias", &node.alias)}) {
     auto name = CallNameMacro(fmt::format("generate_{}_name", key), custom(key), naming);
     if (!name) continue;
     *place = *name;
