@@ -30,8 +30,9 @@ bool AllDigits(std::string_view text) {
 
 LogName ParseName(std::string_view name) {
   LogName parsed;
-  if (name.size() < kVersionDigits || !AllDigits(name.substr(0, kVersionDigits))) return parsed;
-  if (std::from_chars(name.data(), name.data() + kVersionDigits, parsed.version).ec != std::errc()) return parsed;
+  const std::string_view digits = name.substr(0, kVersionDigits);
+  if (digits.size() < kVersionDigits || !AllDigits(digits)) return parsed;
+  if (std::from_chars(digits.data(), digits.data() + digits.size(), parsed.version).ec != std::errc()) return parsed;
   std::string_view rest = name.substr(kVersionDigits);
   if (rest == ".json") {
     parsed.kind = LogName::Kind::kCommit;
@@ -45,8 +46,9 @@ LogName ParseName(std::string_view name) {
   }
   if (rest.size() == 10 + 1 + 10 + 8 && AllDigits(rest.substr(0, 10)) && rest[10] == '.' &&
       AllDigits(rest.substr(11, 10)) && rest.ends_with(".parquet")) {
-    std::from_chars(rest.data(), rest.data() + 10, parsed.part);
-    std::from_chars(rest.data() + 11, rest.data() + 21, parsed.parts);
+    const std::string_view part = rest.substr(0, 10), parts = rest.substr(11, 10);
+    std::from_chars(part.data(), part.data() + part.size(), parsed.part);
+    std::from_chars(parts.data(), parts.data() + parts.size(), parsed.parts);
     if (parsed.part >= 1 && parsed.part <= parsed.parts) parsed.kind = LogName::Kind::kPart;
     return parsed;
   }
