@@ -9,6 +9,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from quern_project import ROOT, Project, copy_project  # noqa: E402
 
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes long; run by ./dev test --all, and by CI")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Slow tests run when QUERN_SLOW is 1, or when they are all that was asked for."""
+    if os.environ.get("QUERN_SLOW") == "1" or all(item.get_closest_marker("slow") for item in items):
+        return
+    config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
 FLIGHTS_YEAR = ("backfill", "monthly", "--from", "2013-01-01", "--to", "2013-12-31")
 
 

@@ -246,6 +246,7 @@ def project(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_selections_list_what_dbt_core_lists(binary, project, tmp_path):
     expected = core(project, tmp_path / "core", SELECTIONS)
     assert sum(1 for lines in expected if lines) > 120  # most of them select something

@@ -84,6 +84,7 @@ def year_once_more(flights_year, tmp_path_factory):
     return flights_year.copy_to(tmp_path_factory.mktemp("once-more") / "flights")
 
 
+@pytest.mark.slow
 def test_full_refresh_gives_the_same_rows(flights_year, year_once_more):
     """December once more, every incremental table anew: nothing but the operators' history could be another, and it is not."""
     year_once_more.quern("run", "monthly", "--date", "2013-12-01", "--rerun", "--full-refresh", timeout=600)
@@ -92,6 +93,7 @@ def test_full_refresh_gives_the_same_rows(flights_year, year_once_more):
     assert len(history) > len(tables.log_entries(flights_year.table(FEATURES))), "nothing was computed anew"
 
 
+@pytest.mark.slow
 def test_late_computation_gives_the_same_rows(flights_year, project):
     """One run at the year's end, over all that has landed by then, gives every flight the same features as twelve runs."""
     late = project("flights")

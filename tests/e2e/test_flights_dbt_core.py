@@ -4,6 +4,7 @@ from datetime import date, datetime, timezone
 from zoneinfo import ZoneInfo
 
 import dbt_core
+import pytest
 import tables
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -29,6 +30,7 @@ def steps(project):
                         "data_interval_end": local_midnight(end)}}
 
 
+@pytest.mark.slow
 def test_twelve_months_give_equal_tables_and_snapshot(flights_year, tmp_path):
     database = tmp_path / "flights.duckdb"
     plan = {"project": str(flights_year.folder / "dbt"), "database": str(database), "database_variable": "FLIGHTS_DUCKDB",

@@ -63,6 +63,7 @@ def test_a_script_trains_on_every_feature_of_the_dataset(project):
     assert glob.glob(str(made.folder / ".quern" / "work" / "*")) == []
 
 
+@pytest.mark.slow
 def test_another_script_is_another_training(project):
     made = scripted(project)
     made.quern(*visits_project.backfill(2))
@@ -81,6 +82,7 @@ def test_another_script_is_another_training(project):
     assert champion[0][0] not in first
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_flavor(project):
     """A client of MLflow registers a model of its own and makes it champion: it predicts, is judged, and outlives a rerun."""
     made = project(files=visits_project.files())

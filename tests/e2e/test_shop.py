@@ -49,6 +49,7 @@ def test_one_run_over_everything_works_too(project):
     assert once.count("marts.fct_orders") == 789
 
 
+@pytest.mark.slow
 def test_dbt_core_gives_equal_tables(shop, tmp_path):
     steps = []
     for day in range(14):
