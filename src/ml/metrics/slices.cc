@@ -34,6 +34,12 @@ const std::string& SliceSql::Name(int64_t set) const {
   return set == 0 ? kAll : names_[static_cast<size_t>(set) - 1];
 }
 
+std::vector<std::string> SliceColumns(size_t count) {
+  std::vector<std::string> columns;
+  for (size_t i = 0; i < count; ++i) columns.push_back(fmt::format("__slice{}", i));
+  return columns;
+}
+
 std::string SliceText(std::string_view column, const std::optional<std::string>& value) {
   return column.empty() ? std::string() : fmt::format("{}={}", column, value.value_or("null"));
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,19 @@ class SliceSql {
   std::string columns_;
   std::string select_;
 };
+
+/// "__slice0", ...: names of our own for sliced columns, so that one may be called as what a model gives is.
+std::vector<std::string> SliceColumns(size_t count);
+/// Figures that were taken by SliceColumns, under the slices' own names.
+template <class Figures>
+Figures WithSliceNames(Figures figures, const std::vector<std::string>& names) {
+  const auto columns = SliceColumns(names.size());
+  for (auto& one : figures) {
+    auto it = std::find(columns.begin(), columns.end(), one.column);
+    if (it != columns.end()) one.column = names[static_cast<size_t>(it - columns.begin())];
+  }
+  return figures;
+}
 
 /// "origin=JFK", "origin=null"; "" for all rows.
 std::string SliceText(std::string_view column, const std::optional<std::string>& value);

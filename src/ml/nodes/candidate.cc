@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "io/files.h"
+#include "ml/metrics/slices.h"
 #include "ml/model/script_trainer.h"
 #include "ml/nodes/plots.h"
 #include "ml/nodes/run_record.h"
@@ -251,12 +252,13 @@ Result<DummyModel> DummyOf(engine::Connection& connection, const TrainingSet& se
 Result<std::vector<Performance>> Judge(engine::Connection& connection, Scorer& scorer, const TrainingSet& set,
                                        const std::vector<std::string>& slices, const std::optional<DummyModel>& dummy) {
   // Under names of our own, so that a column may be called as what a model gives is: score, prediction.
-  std::vector<std::string> columns = {"__label"};
+  const auto as = SliceColumns(slices.size());
   std::string rows = fmt::format("SELECT *, {} AS __label", QuoteIdentifier(set.label.name));
   for (size_t i = 0; i < slices.size(); ++i) {
-    columns.push_back(fmt::format("__slice{}", i));
-    rows += fmt::format(", {} AS {}", QuoteIdentifier(slices[i]), columns.back());
+    rows += fmt::format(", {} AS {}", QuoteIdentifier(slices[i]), as[i]);
   }
+  std::vector<std::string> columns = {"__label"};
+  columns.insert(columns.end(), as.begin(), as.end());
   rows += fmt::format(" FROM ({})", set.ReadSql());
   const auto predictions = QUERN_TRY(scorer.Predictions(rows, columns));
   PerformanceSpec spec;
@@ -266,15 +268,10 @@ Result<std::vector<Performance>> Judge(engine::Connection& connection, Scorer& s
   if (spec.task == Task::kMulticlass) spec.probabilities = "probabilities";
   if (spec.task == Task::kBinary && scorer.classes().size() == 2) spec.positive = scorer.classes()[1];
   spec.classes = scorer.classes();
-  spec.slices.assign(columns.begin() + 1, columns.end());
+  spec.slices = as;
   spec.dummy = dummy;
   auto figures = QUERN_TRY(Evaluate(connection, predictions, spec));
-  for (auto& one : figures) {
-    for (size_t i = 0; i < slices.size(); ++i) {
-      if (one.column == spec.slices[i]) one.column = slices[i];
-    }
-  }
-  return figures;
+  return WithSliceNames(std::move(figures), slices);
 }
 
 Result<Fit> FitModel(NodeWork& work, const Training& training, const fs::path& folder, const std::string& run_id) {

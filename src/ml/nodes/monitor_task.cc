@@ -8,6 +8,7 @@
 #include "ml/dataset/query.h"
 #include "ml/dataset/training_set.h"
 #include "ml/metrics/drift.h"
+#include "ml/metrics/slices.h"
 #include "ml/nodes/monitoring_tables.h"
 #include "ml/nodes/tasks.h"
 #include "warehouse/before_run.h"
@@ -74,21 +75,6 @@ class MonitorWork {
     for (const auto& slice : work_.model().monitor.slices) out.push_back(slice.name);
     return out;
   }
-  // Slices stand in the judged rows under names of our own: a feature may be called as a column of predictions is.
-  std::vector<std::string> SliceColumns() const {
-    std::vector<std::string> out;
-    for (size_t i = 0; i < work_.model().monitor.slices.size(); ++i) out.push_back(fmt::format("__slice{}", i));
-    return out;
-  }
-  template <class Figures>
-  Figures WithSliceNames(Figures figures) const {
-    const auto names = SliceNames(), columns = SliceColumns();
-    for (auto& one : figures) {
-      auto it = std::find(columns.begin(), columns.end(), one.column);
-      if (it != columns.end()) one.column = names[static_cast<size_t>(it - columns.begin())];
-    }
-    return figures;
-  }
   std::string KeysEqual(const std::string& left, const std::string& right) const {
     std::vector<std::string> parts;
     for (const auto& name : KeyNames())
@@ -119,7 +105,7 @@ class MonitorWork {
     const std::string rows = DatasetQuery(model, *bound_, frame, query);
     const bool slices = !model.monitor.slices.empty();
     std::string columns = fmt::format("p.*, l.{} AS __label", QuoteIdentifier(bound_->label.name));
-    const auto keys = KeyNames(), names = SliceNames(), as = SliceColumns();
+    const auto keys = KeyNames(), names = SliceNames(), as = SliceColumns(names.size());
     for (size_t i = 0; i < names.size(); ++i) {
       const bool key =
           std::any_of(keys.begin(), keys.end(), [&](const auto& k) { return EqualsIgnoreCase(k, names[i]); });
@@ -213,15 +199,16 @@ class MonitorWork {
     spec.label = "__label";
     if (task_ != Task::kBinary) spec.score = "";
     if (task_ == Task::kMulticlass) spec.probabilities = "probabilities";
-    spec.slices = SliceColumns();
+    spec.slices = SliceColumns(SliceNames().size());
     if (auto version = QUERN_TRY(OpenVersion(judged.version))) {
       if (version->training.is_object() && version->training.contains("dummy"))
         spec.dummy = DummyFromJson(version->training["dummy"]);
       spec.classes = QUERN_TRY(work_.Like(*session_, *version, *bound_)).classes;
       if (task_ == Task::kBinary && spec.classes.size() == 2) spec.positive = spec.classes[1];
     }
-    return WithSliceNames(QUERN_TRY(
-        Evaluate(*session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec)));
+    auto figures = QUERN_TRY(
+        Evaluate(*session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec));
+    return WithSliceNames(std::move(figures), SliceNames());
   }
 
   // Predictions, features and drift of each period that has not been described yet.
@@ -264,9 +251,10 @@ class MonitorWork {
     PredictionSpec spec;
     spec.task = task_;
     if (task_ == Task::kRegression) spec.score = "";
-    spec.slices = SliceColumns();
-    auto all = WithSliceNames(QUERN_TRY(DescribePredictions(
-        *session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec)));
+    spec.slices = SliceColumns(SliceNames().size());
+    auto described = QUERN_TRY(DescribePredictions(
+        *session_, fmt::format("SELECT * FROM temp.quern_judged WHERE {}", PeriodSql("", judged)), spec));
+    const auto all = WithSliceNames(std::move(described), SliceNames());
     for (const auto& one : all) {
       rows.Begin();
       SetPeriod(rows, judged);
